@@ -1,0 +1,13 @@
+//! The storage node: serves the file API of one storage element.
+//!
+//! Rooms, and which way arrows go: `http → files, element, jobs, settling → storage, catalog, election`, all of them
+//! using the words of `model`. Nothing points back; `commands` wires.
+
+pub mod catalog;
+pub mod election;
+pub mod element;
+pub mod files;
+pub mod model;
+pub mod security;
+pub mod settling;
+pub mod storage;
