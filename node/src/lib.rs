@@ -6,7 +6,9 @@
 pub mod catalog;
 pub mod election;
 pub mod element;
+pub mod failpoint;
 pub mod files;
+pub mod jobs;
 pub mod model;
 pub mod security;
 pub mod settling;
