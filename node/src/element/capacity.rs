@@ -50,26 +50,28 @@ pub struct Capacity {
 
 /// Free space at which a level begins: the larger of a part of the total and a number of bytes, the bytes counting at
 /// most as `most_percent` of the total, so that a small volume is not born full.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Threshold {
-    /// Percent of the total.
-    pub percent: u64,
+    /// Percent of the total, 0 to 100.
+    pub percent: f64,
     /// Bytes.
     pub bytes: u64,
     /// What the bytes count as at most, in percent of the total.
-    pub most_percent: u64,
+    pub most_percent: f64,
 }
 
 impl Threshold {
     /// Free bytes at or below which the level holds.
+    #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss)] // Clamped to 0..=10,000 before.
     pub fn free_bytes(self, total: u64) -> u64 {
-        let part = |percent: u64| u64::try_from(u128::from(total) * u128::from(percent) / 100).unwrap_or(u64::MAX);
+        let hundredths = |percent: f64| (percent * 100.0).clamp(0.0, 10_000.0).round() as u128;
+        let part = |percent: f64| u64::try_from(u128::from(total) * hundredths(percent) / 10_000).unwrap_or(u64::MAX);
         part(self.percent).max(self.bytes.min(part(self.most_percent)))
     }
 }
 
 /// What the configuration says about capacity.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq)]
 pub struct CapacityRules {
     /// Bytes this element may have in all, if it is limited beyond its volume.
     pub quota_bytes: Option<u64>,
@@ -120,9 +122,9 @@ mod tests {
     const GIB: u64 = 1 << 30;
     const RULES: CapacityRules = CapacityRules {
         quota_bytes: None,
-        warning: Threshold { percent: 15, bytes: 10 * GIB, most_percent: 20 },
-        critical: Threshold { percent: 8, bytes: 4 * GIB, most_percent: 10 },
-        full: Threshold { percent: 2, bytes: GIB, most_percent: 5 },
+        warning: Threshold { percent: 15.0, bytes: 10 * GIB, most_percent: 20.0 },
+        critical: Threshold { percent: 8.0, bytes: 4 * GIB, most_percent: 10.0 },
+        full: Threshold { percent: 2.0, bytes: GIB, most_percent: 5.0 },
         critical_max_file_bytes: 1 << 20,
     };
 

@@ -199,6 +199,9 @@ pub trait Storage: Send + Sync + 'static {
     /// Removes what older terms had staged, once all their transactions are settled.
     async fn empty_trash(&self) -> StorageResult<()>;
 
+    /// Removes this term's own place at a clean stop, if nothing is in it any more.
+    async fn end_term(&self, term: Term) -> StorageResult<()>;
+
     /// Begins a new file. Nothing of it can be seen before it is published.
     async fn new_file(&self, term: Term, tx: TransactionId, path: &StoragePath) -> StorageResult<Box<dyn NewFile>>;
 

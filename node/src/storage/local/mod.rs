@@ -112,6 +112,10 @@ impl Storage for LocalStorage {
         self.run(|disk| terms::empty_trash(disk)).await
     }
 
+    async fn end_term(&self, term: Term) -> StorageResult<()> {
+        self.run(move |disk| terms::end_own(disk, term)).await
+    }
+
     async fn new_file(&self, term: Term, tx: TransactionId, path: &StoragePath) -> StorageResult<Box<dyn NewFile>> {
         Ok(Box::new(NewLocalFile::new(Arc::clone(&self.disk), term, tx, path.clone())))
     }

@@ -82,6 +82,19 @@ fn end_element_staging(disk: &Disk, own: &str) -> StorageResult<()> {
     disk.sync_folder(&staging)
 }
 
+/// Removes this term's own folders if they are empty. What is left is ended by the next term.
+pub(super) fn end_own(disk: &Disk, term: Term) -> StorageResult<()> {
+    for folder in [disk.layout.term_staging(term), disk.layout.element_staging().join(term.to_string())] {
+        match std::fs::remove_dir(&folder) {
+            Err(error) if error.kind() == std::io::ErrorKind::DirectoryNotEmpty => {
+                tracing::warn!(folder = %folder.display(), "something is still staged at the stop; the next start settles it");
+            }
+            _ => {}
+        }
+    }
+    Ok(())
+}
+
 /// Removes what ended terms had staged.
 pub(super) fn empty_trash(disk: &Disk) -> StorageResult<()> {
     let trash = disk.layout.trash();
