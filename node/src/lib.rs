@@ -12,3 +12,4 @@ pub mod model;
 pub mod security;
 pub mod settling;
 pub mod storage;
+pub mod telemetry;
