@@ -181,8 +181,13 @@ mod tests {
         let written = Arc::new(Mutex::new(Vec::new()));
         let blocked = written.lock();
         let writer = Writer::start(vec![Sink::Slow(Arc::clone(&written), Duration::ZERO)]).unwrap();
-        let begun = Instant::now();
         let line = vec![b'x'; 1 << 16];
+        writer.input().line(&line, false);
+        while !writer.shared.state.lock().waiting.is_empty() {
+            // Until the thread hangs in its first write.
+            std::thread::yield_now();
+        }
+        let begun = Instant::now();
         for _ in 0..(3 * BUFFER_LIMIT_BYTES >> 16) {
             writer.input().line(&line, false);
         }
