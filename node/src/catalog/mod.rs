@@ -2,6 +2,7 @@
 //!
 //! It is disposable: everything in it but open intents can be made again from the storage. It knows rows, not files.
 
+mod lane;
 pub mod sqlite;
 
 use std::sync::Arc;

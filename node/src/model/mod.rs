@@ -6,6 +6,7 @@ mod names;
 mod query;
 mod row;
 mod term;
+mod text;
 mod time;
 mod wal;
 
@@ -17,5 +18,6 @@ pub use query::{
 };
 pub use row::{FileRow, Totals};
 pub use term::{Epoch, Nonce, Term};
+pub use text::{parse_text_query, stem, words};
 pub use time::Timestamp;
 pub use wal::{FileIntent, OperationType, TransactionId, WalRow, WalStatus};
