@@ -72,7 +72,7 @@ impl Work {
                 upload = upload.idempotency_key(&label);
             }
             let mut answer = self.send(&client, &upload).await;
-            while repeat && !answer.as_ref().is_some_and(|answer| answer.status == 201) {
+            while repeat && answer.as_ref().is_none_or(|answer| answer.status != 201) {
                 if let Some(answer) = answer {
                     ensure!(answer.status == 503, "{label} ({name}) was refused: {answer}");
                 }
