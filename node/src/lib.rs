@@ -4,9 +4,12 @@
 //! using the words of `model`. Nothing points back; `commands` wires.
 
 pub mod catalog;
+pub mod config;
 pub mod election;
 pub mod element;
+pub mod failpoint;
 pub mod files;
+pub mod jobs;
 pub mod model;
 pub mod security;
 pub mod settling;

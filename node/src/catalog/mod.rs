@@ -11,9 +11,7 @@ use serde::{Deserialize, Serialize};
 use storage_element_crds::Mode;
 use uuid::Uuid;
 
-use crate::model::{
-    Epoch, FileQuery, FileRow, Page, Term, Timestamp, Totals, TransactionId, WalRow, WalStatus,
-};
+use crate::model::{Epoch, FileQuery, FileRow, Page, Term, Timestamp, Totals, TransactionId, WalRow, WalStatus};
 
 /// A catalog behind its trait.
 pub type SharedCatalog = Arc<dyn Catalog>;

@@ -1,16 +1,29 @@
 //! What is true of the element as a whole: identity, mode, term, capacity, and whether it takes writes now.
 
 mod capacity;
+mod file;
+mod gate;
+mod health;
+mod identity;
 
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use parking_lot::RwLock;
 use serde::Serialize;
 use storage_element_crds::Mode;
 use uuid::Uuid;
 
-pub use capacity::{Capacity, Level};
+pub use capacity::{Capacity, CapacityRules, Level, Threshold};
+pub use file::{ELEMENT_SCHEMA_VERSION, ElementFile};
+pub use gate::{Closed, Door, Gate, Pass};
+pub use health::{Health, PartHealth};
+pub use identity::{Adoption, CatalogFound, Found, StorageFound, Verdict, judge};
 
-use crate::catalog::Transition;
-use crate::election::Role;
-use crate::model::{Epoch, Timestamp};
+use crate::catalog::{SharedCatalog, Transition};
+use crate::election::{Election, Role};
+use crate::model::{Epoch, Term, Timestamp};
+use crate::storage::SharedStorage;
 
 /// What the element is right now, taken at one moment.
 #[derive(Clone, Debug, PartialEq, Serialize)]
@@ -39,44 +52,122 @@ pub struct ElementView {
     pub last_rollback_id: Option<String>,
 }
 
-/// Whether a part of the node works.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
-pub struct PartHealth {
-    /// Whether it works.
-    pub ok: bool,
-    /// What is wrong, or what it is.
-    pub message: String,
-}
-
-/// The state of each part that readiness depends on.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
-pub struct Health {
-    /// The catalog.
-    pub database: PartHealth,
-    /// The storage.
-    pub storage: PartHealth,
-    /// The mode, and whether the configured one differs.
-    pub mode: PartHealth,
-    /// Who is master, and whether settling is done.
-    pub election: PartHealth,
+struct State {
+    file: ElementFile,
+    term: Option<Term>,
+    transition: Option<(Transition, Option<Timestamp>)>,
 }
 
 /// The element as this node serves it.
-pub struct Element {}
+pub struct Element {
+    storage: SharedStorage,
+    catalog: SharedCatalog,
+    election: Arc<dyn Election>,
+    gate: Gate,
+    state: RwLock<State>,
+    configured_mode: Option<Mode>,
+    rules: CapacityRules,
+    /// The catalog holds what the attr files say: interrupted operations are settled, a due rebuild has ended.
+    catalog_trusted: AtomicBool,
+}
+
+/// What an element is served with.
+pub struct ElementParts {
+    /// Where its files are.
+    pub storage: SharedStorage,
+    /// Its catalog.
+    pub catalog: SharedCatalog,
+    /// Who may write.
+    pub election: Arc<dyn Election>,
+    /// The mode the configuration names; `None` where an operator decides it.
+    pub configured_mode: Option<Mode>,
+    /// What the configuration says about capacity.
+    pub rules: CapacityRules,
+}
 
 impl Element {
+    /// An element whose term has begun and whose interrupted operations are not settled yet: its gate is closed.
+    pub fn new(parts: ElementParts, file: ElementFile, term: Term) -> Self {
+        Self {
+            storage: parts.storage,
+            catalog: parts.catalog,
+            election: parts.election,
+            gate: Gate::new(Closed::Recovering("interrupted operations are being settled".to_owned())),
+            state: RwLock::new(State { file, term: Some(term), transition: None }),
+            configured_mode: parts.configured_mode,
+            rules: parts.rules,
+            catalog_trusted: AtomicBool::new(false),
+        }
+    }
+
     /// What the element is right now.
     pub fn view(&self) -> ElementView {
-        unimplemented!()
+        let state = self.state.read();
+        ElementView {
+            element_id: state.file.element_id,
+            created_at: state.file.created_at,
+            mode: state.file.mode,
+            mode_changed_at: state.file.mode_changed_at,
+            configured_mode: self.configured_mode,
+            epoch: state.file.epoch,
+            role: self.election.role(),
+            master: Some(self.election.holder()),
+            transition: state.transition.clone(),
+            last_transition_id: state.file.last_transition_id.clone(),
+            last_rollback_id: state.file.last_rollback_id.clone(),
+        }
     }
 
-    /// How full it is. Cached for a second.
-    pub async fn capacity(&self) -> Capacity {
-        unimplemented!()
+    /// The mode in force.
+    pub fn mode(&self) -> Mode {
+        self.state.read().file.mode
     }
 
-    /// The state of each part that readiness depends on. Answers within seconds even when a part hangs.
-    pub async fn health(&self) -> Health {
-        unimplemented!()
+    /// The term this node is master in, if it is.
+    pub fn term(&self) -> Option<Term> {
+        self.state.read().term
+    }
+
+    /// The gate every write passes.
+    pub const fn gate(&self) -> &Gate {
+        &self.gate
+    }
+
+    /// Whether reads may take the catalog's word.
+    pub fn catalog_trusted(&self) -> bool {
+        self.catalog_trusted.load(Ordering::Acquire)
+    }
+
+    /// Settling and a due rebuild have ended: reads take the catalog's word, and writes are let in where the mode
+    /// allows any.
+    pub fn recovered(&self) {
+        self.catalog_trusted.store(true, Ordering::Release);
+        if let (Some(term), true) = (self.term(), self.mode().is_writable()) {
+            self.gate.open(term);
+        }
+    }
+
+    /// This node's term is over: no writes any more, running ones end.
+    pub fn step_down(&self, reason: &str) {
+        tracing::error!(reason, "this node is no longer the master: it takes no writes any more");
+        self.gate.close(Closed::NotMaster(reason.to_owned()), true);
+    }
+
+    /// How full it is; `reserved` bytes are promised to uploads on their way.
+    pub async fn capacity(&self, reserved: u64) -> Capacity {
+        let space = match self.storage.space().await {
+            Ok(space) => space,
+            Err(error) => {
+                tracing::warn!(%error, "the space left on the storage cannot be told");
+                None
+            }
+        };
+        let totals = self.catalog.totals().await.unwrap_or_default();
+        self.rules.judge(space, totals.active_bytes + totals.deleted_bytes, reserved)
+    }
+
+    /// What the configuration says about capacity.
+    pub const fn capacity_rules(&self) -> &CapacityRules {
+        &self.rules
     }
 }

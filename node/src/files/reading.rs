@@ -1,0 +1,79 @@
+//! Reading files: from the catalog, and from the attr files when the catalog cannot be asked.
+
+use std::ops::Range;
+
+use storage_element_crds::Operation as Wish;
+use uuid::Uuid;
+
+use super::{FileError, FileResult, Files, Inner};
+use crate::catalog::CatalogError;
+use crate::model::{AttrFile, FileQuery, FileRow, FileStatus, Page, Timestamp};
+use crate::storage::{DataStream, StorageError};
+
+impl Files {
+    /// One file's metadata. Deleted and blocked files are not found.
+    pub async fn metadata(&self, id: Uuid) -> FileResult<FileRow> {
+        match self.inner.row(id).await? {
+            Some(row) if row.attr.status == FileStatus::Active && row.blocked_by.is_none() => Ok(row),
+            _ => Err(FileError::NotFound(id)),
+        }
+    }
+
+    /// A list or search.
+    pub async fn list(&self, query: &FileQuery) -> FileResult<Page> {
+        if !self.inner.element.catalog_trusted() {
+            let reason = "the catalog does not hold all files yet; files can be read by id".to_owned();
+            return Err(FileError::Recovering(reason));
+        }
+        Ok(self.inner.catalog.list(query).await?)
+    }
+
+    /// One file's metadata for a download; in `ar` [`FileError::Archived`] if it is there.
+    pub async fn for_download(&self, id: Uuid) -> FileResult<FileRow> {
+        let row = self.metadata(id).await?;
+        if self.inner.element.mode().allows(Wish::Download) { Ok(row) } else { Err(FileError::Archived(id)) }
+    }
+
+    /// The data of a file in `range`, in pieces of up to 256 KiB.
+    pub async fn read(&self, row: &FileRow, range: Range<u64>) -> FileResult<DataStream> {
+        self.inner.storage.read(&row.attr.storage_path, range).await.map_err(|error| match error {
+            StorageError::Missing { path } => {
+                FileError::Internal(format!("the data of file {} is missing at {path}: run verify", row.attr.file_id))
+            }
+            error => error.into(),
+        })
+    }
+}
+
+impl Inner {
+    /// A file's row, whatever its status. By-id reads stay on the attr files until settling is done, and go on from
+    /// them while the catalog is down.
+    async fn row(&self, id: Uuid) -> FileResult<Option<FileRow>> {
+        if !self.element.catalog_trusted() {
+            return self.row_from_attr(id).await;
+        }
+        match self.catalog.file(id).await {
+            Ok(Some(row)) => Ok(Some(row)),
+            // A file exists exactly when its attr file does, whatever the cache has missed.
+            Ok(None) => match self.row_from_attr(id).await? {
+                Some(row) => Ok(self.catalog.blocked_by(id).await?.is_none().then_some(row)),
+                None => Ok(None),
+            },
+            Err(CatalogError::Unavailable { .. }) => self.row_from_attr(id).await,
+            Err(error) => Err(error.into()),
+        }
+    }
+
+    async fn row_from_attr(&self, id: Uuid) -> FileResult<Option<FileRow>> {
+        let Some(found) = self.storage.find_attr(id).await? else { return Ok(None) };
+        let attr = AttrFile::parse(&found.bytes)
+            .map_err(|error| FileError::AttrInvalid { file_id: id, reason: error.to_string() })?
+            .into_attr();
+        Ok(attr.filter(|attr| attr.file_id == id).map(|attr| FileRow {
+            attr,
+            cached_at: Timestamp::now(),
+            damaged: false,
+            blocked_by: None,
+        }))
+    }
+}
