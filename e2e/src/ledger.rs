@@ -85,23 +85,31 @@ impl Ledger {
         Ok(())
     }
 
-    /// Changes the description of a file that was sent without one and notes what came of it.
+    /// Changes the description of a file that was sent without one, and notes what came of it.
     ///
     /// # Errors
     /// When no such file was acknowledged.
     pub async fn describe(&mut self, client: &Client, label: &str, description: &str) -> Result<Option<Answer>> {
+        let answer = client.patch(&self.id(label)?, &serde_json::json!({ "description": description })).await.ok();
+        self.note_description(label, description, answer.as_ref())?;
+        Ok(answer)
+    }
+
+    /// Notes the outcome of a change of the description; `None` when no answer came.
+    ///
+    /// # Errors
+    /// When no such file was sent.
+    pub fn note_description(&mut self, label: &str, description: &str, answer: Option<&Answer>) -> Result<()> {
         let file = self.file(label)?;
-        let id = file.id.clone().context("only an acknowledged file can be described")?;
-        let answer = client.patch(&id, &serde_json::json!({ "description": description })).await.ok();
         if file.descriptions.is_empty() {
             file.descriptions.push(Value::Null);
         }
-        match &answer {
+        match answer {
             Some(answer) if answer.status == 200 => file.descriptions = vec![description.into()],
-            other if unless_done(other.as_ref()) == Presence::May => file.descriptions.push(description.into()),
+            other if unless_done(other) == Presence::May => file.descriptions.push(description.into()),
             _ => {}
         }
-        Ok(answer)
+        Ok(())
     }
 
     /// Deletes the file and notes what came of it. `client` has to be an operator's.
@@ -109,15 +117,32 @@ impl Ledger {
     /// # Errors
     /// When no such file was acknowledged.
     pub async fn delete(&mut self, client: &Client, label: &str) -> Result<Option<Answer>> {
+        let answer = client.delete(&self.id(label)?).await.ok();
+        self.note_deletion(label, answer.as_ref())?;
+        Ok(answer)
+    }
+
+    /// Notes the outcome of a deletion; `None` when no answer came.
+    ///
+    /// # Errors
+    /// When no such file was sent.
+    pub fn note_deletion(&mut self, label: &str, answer: Option<&Answer>) -> Result<()> {
         let file = self.file(label)?;
-        let id = file.id.clone().context("only an acknowledged file can be deleted")?;
-        let answer = client.delete(&id).await.ok();
-        match &answer {
+        match answer {
             Some(answer) if answer.status == 204 => file.presence = Presence::MustNot,
-            other if unless_done(other.as_ref()) == Presence::May => file.presence = Presence::May,
+            other if unless_done(other) == Presence::May => file.presence = Presence::May,
             _ => {}
         }
-        Ok(answer)
+        Ok(())
+    }
+
+    /// The id of an acknowledged file.
+    ///
+    /// # Errors
+    /// When it was not acknowledged.
+    pub fn id(&self, label: &str) -> Result<String> {
+        let id = self.files.get(label).and_then(|file| file.id.clone());
+        id.with_context(|| format!("no file was acknowledged under the label {label}"))
     }
 
     /// Compares with what the node has: every file that must be there is, once, with the right bytes; what may be

@@ -9,13 +9,16 @@ use std::time::{Duration, Instant};
 use anyhow::{Context, Result, bail, ensure};
 use storage_element_e2e::{Content, Ledger, Node, Setup, Started, Upload, binaries, check};
 
-const SIGABRT: i32 = 6;
+/// `abort` kills the process from inside, so that nothing of it runs any more.
+const SIGKILL: i32 = 9;
 /// Nodes at a time: most of the time they wait for a disk or for the settler.
 const LANES: usize = 4;
 /// An error at these points of the catalog or the volume is an outage: writes return with the settler at the latest.
 const RETURN_PATIENCE: Duration = Duration::from_secs(25);
-/// Steps that leave something for the next start to settle: after the intent, and after the commit point.
-const UNSETTLED_STEPS: [&str; 2] = ["after_intent", "after_rename_attr"];
+/// Three operations that wait behind their intents, and an upload that kills the node behind its commit point: the next
+/// start has each to settle, the first three by undoing, the last by redoing.
+const LEAVE_UNSETTLED: &str = "upload.after_intent=1*sleep(60000);update.after_intent=1*sleep(60000);\
+                               delete.after_intent=1*sleep(60000);local.after_rename_attr=1*return(abort)";
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Action {
@@ -34,7 +37,7 @@ fn an_error_at_every_fail_point_loses_nothing() -> Result<()> {
 }
 
 /// Runs `act` for each point the program knows, some at a time, and tells all points that failed.
-fn for_every_point(action: Action, act: fn(&str, &[String]) -> Result<()>) -> Result<()> {
+fn for_every_point(action: Action, act: fn(&str) -> Result<()>) -> Result<()> {
     let points = points()?;
     let (queue, failed) = (Mutex::new(VecDeque::from(points.clone())), Mutex::new(Vec::new()));
     let next = || queue.lock().ok()?.pop_front();
@@ -42,7 +45,7 @@ fn for_every_point(action: Action, act: fn(&str, &[String]) -> Result<()>) -> Re
         for _ in 0..LANES {
             scope.spawn(|| {
                 while let Some(point) = next() {
-                    if let Err(error) = act(&point, &points)
+                    if let Err(error) = act(&point)
                         && let Ok(mut failed) = failed.lock()
                     {
                         failed.push(format!("{point}, {action:?}: {error:?}"));
@@ -68,8 +71,8 @@ fn points() -> Result<Vec<String>> {
     Ok(points)
 }
 
-fn abort_at(point: &str, points: &[String]) -> Result<()> {
-    let mut case = Case::begin(point, points)?;
+fn abort_at(point: &str) -> Result<()> {
+    let mut case = Case::begin(point)?;
     case.node.set_env("FAILPOINTS", &format!("{point}=1*return(abort)"));
     let mut died = match case.node.try_start()? {
         Started::Exited(status) => Some(status),
@@ -84,14 +87,14 @@ fn abort_at(point: &str, points: &[String]) -> Result<()> {
         died = case.node.wait(Duration::from_secs(20))?;
     }
     let died = died.context("the node neither reached the point nor ended")?;
-    ensure!(died.signal() == Some(SIGABRT), "the point was never reached: the node ended with {died}");
+    ensure!(died.signal() == Some(SIGKILL), "the point was never reached: the node ended with {died}");
     case.node.unset_env("FAILPOINTS");
     case.node.start()?;
     case.run(|node, ledger| Box::pin(check::everything(node, ledger)))
 }
 
-fn error_at(point: &str, points: &[String]) -> Result<()> {
-    let mut case = Case::begin(point, points)?;
+fn error_at(point: &str) -> Result<()> {
+    let mut case = Case::begin(point)?;
     case.node.set_env("FAILPOINTS", &format!("{point}=1*return(error)"));
     match case.node.try_start()? {
         // A takeover that cannot be done ends the process with a sentence; the next start does it.
@@ -120,32 +123,47 @@ struct Case {
 type Checked<'a> = std::pin::Pin<Box<dyn Future<Output = Result<()>> + 'a>>;
 
 impl Case {
-    /// A node with files to change and to delete. For points that no operation on a file passes it has been killed
-    /// before, so that its next start finds something to settle.
-    fn begin(point: &str, points: &[String]) -> Result<Self> {
+    /// A node with files to change and to delete. For points that a start passes it has been killed before,
+    /// so that its next start finds something to settle.
+    fn begin(point: &str) -> Result<Self> {
         let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build()?;
         let node = Setup::new().with_failpoints().start()?;
         let mut case = Self { node, ledger: Ledger::new(), runtime };
         for label in ["kept", "to-change", "to-delete"] {
             case.upload(label)?.context("no answer")?.expect(201)?;
         }
-        case.node.stop()?;
-        if !["upload.", "update.", "delete."].iter().any(|operation| point.starts_with(operation)) {
-            for unsettled in UNSETTLED_STEPS.iter().map(|step| format!("upload.{step}")) {
-                if points.contains(&unsettled) {
-                    case.leave_unsettled(&unsettled)?;
-                }
-            }
+        if ["takeover.", "settle.", "element_file.", "local."].iter().any(|kind| point.starts_with(kind)) {
+            case.leave_unsettled()?;
+        } else {
+            case.node.stop()?;
         }
         Ok(case)
     }
 
-    fn leave_unsettled(&mut self, point: &str) -> Result<()> {
-        self.node.set_env("FAILPOINTS", &format!("{point}=1*return(abort)"));
+    fn leave_unsettled(&mut self) -> Result<()> {
+        self.node.stop()?;
+        self.node.set_env("FAILPOINTS", LEAVE_UNSETTLED);
+        // Each operation that waits holds a thread.
+        self.node.set_env("TOKIO_WORKER_THREADS", "8");
         self.node.start()?;
-        self.upload(point)?;
-        let died = self.node.wait(Duration::from_secs(5))?.with_context(|| format!("{point} was not reached"))?;
-        ensure!(died.signal() == Some(SIGABRT), "{point} was not reached: {died}");
+        let (user, operator) = (self.node.client("user")?, self.node.client("operator")?);
+        let (changed, deleted) = (self.ledger.id("to-change")?, self.ledger.id("to-delete")?);
+        let waiting = Upload::new("waiting.txt", Content::bytes("waiting")).field("version", "waiting");
+        let (last, patch) =
+            (Self::file("last").field("version", "last"), serde_json::json!({ "description": "unsettled" }));
+        let (waited, described, gone, killed) = self.runtime.block_on(async {
+            tokio::join!(user.upload(&waiting), user.patch(&changed, &patch), operator.delete(&deleted), async {
+                tokio::time::sleep(Duration::from_millis(700)).await;
+                user.upload(&last).await
+            })
+        });
+        self.ledger.note_upload("waiting", waiting.content().sha256()?, waited.ok().as_ref())?;
+        self.ledger.note_description("to-change", "unsettled", described.ok().as_ref())?;
+        self.ledger.note_deletion("to-delete", gone.ok().as_ref())?;
+        self.ledger.note_upload("last", last.content().sha256()?, killed.ok().as_ref())?;
+        let died = self.node.wait(Duration::from_secs(5))?.context("the node did not kill itself")?;
+        ensure!(died.signal() == Some(SIGKILL), "the node did not kill itself: {died}");
+        self.node.unset_env("TOKIO_WORKER_THREADS");
         Ok(())
     }
 
@@ -183,9 +201,12 @@ impl Case {
     }
 
     fn upload(&mut self, label: &str) -> Result<Option<storage_element_e2e::Answer>> {
-        let upload = Upload::new(format!("{label}.txt"), Content::bytes(label.repeat(50)));
-        let client = self.node.client("user")?;
+        let (client, upload) = (self.node.client("user")?, Self::file(label));
         self.runtime.block_on(self.ledger.upload(&client, label, upload))
+    }
+
+    fn file(label: &str) -> Upload {
+        Upload::new(format!("{label}.txt"), Content::bytes(label.repeat(50)))
     }
 
     fn run<'a>(&'a mut self, check: impl FnOnce(&'a mut Node, &'a Ledger) -> Checked<'a>) -> Result<()> {
