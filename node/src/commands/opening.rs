@@ -13,7 +13,7 @@ use crate::catalog::{CatalogError, SharedCatalog};
 use crate::config::Config;
 use crate::election::lock::LockElection;
 use crate::election::{Election, Role};
-use crate::element::{Adoption, CapacityRules, Element, ElementParts, Threshold};
+use crate::element::{Adoption, CapacityRules, Element, ElementParts, RetentionRules, Threshold};
 use crate::failpoint;
 use crate::files::{FileLimits, Files, FilesParts};
 use crate::jobs::{self, JobError, Progress, RebuildReport};
@@ -139,6 +139,11 @@ impl Opened {
             election: Arc::clone(&self.locked.election),
             configured_mode: config.element.mode,
             rules: rules(config),
+            retention: RetentionRules {
+                minimum_days: config.retention.minimum_days,
+                time_to_live_days: config.retention.time_to_live_days,
+                deleted_grace: config.retention.deleted_grace,
+            },
         };
         let element = Arc::new(Element::new(parts, self.taken_over.file.clone(), self.term()));
         let ids = FileIds::default();
