@@ -12,6 +12,7 @@ use super::layer::LineLayer;
 use super::writer::{Sink, Writer};
 use super::{LogError, filter, init};
 use crate::config::{LogFormat, LoggingConfig};
+use crate::security::{AuditLine, Caller, Outcome, Role};
 use crate::telemetry::{TraceContext, record_user, request_span};
 
 /// The lines that `act` logs.
@@ -81,6 +82,37 @@ fn a_filter_of_levels_keeps_the_request_and_the_audit_trail() {
     assert!(lines.iter().all(|line| line["request_id"] == "req-2"), "{lines:?}");
     assert_eq!(lines[0]["user_id"], "someone");
     assert!(logged(LogFormat::Json, "info,audit=off", || tracing::info!(target: "audit", "x")).is_empty());
+}
+
+#[test]
+fn an_audit_line_says_who_what_which_file_from_where_and_how_it_ended() {
+    let caller = Caller { id: "u-1".to_owned(), username: "ann".to_owned(), full_name: None, role: Some(Role::User) };
+    let audit = AuditLine {
+        action: "delete",
+        caller: Some(&caller),
+        file_id: Some(uuid::Uuid::nil()),
+        remote: Some([127, 0, 0, 1].into()),
+        outcome: Outcome::Refused,
+        code: Some("FORBIDDEN"),
+        details: None,
+    };
+    let line = json(|| audit.write());
+    for (name, value) in [
+        ("logger", "audit"),
+        ("action", "delete"),
+        ("user_id", "u-1"),
+        ("username", "ann"),
+        ("role", "user"),
+        ("file_id", "00000000-0000-0000-0000-000000000000"),
+        ("remote", "127.0.0.1"),
+        ("outcome", "refused"),
+        ("code", "FORBIDDEN"),
+        ("message", "delete refused"),
+    ] {
+        assert_eq!(line[name], value, "{name}");
+    }
+    let line = json(|| AuditLine { caller: None, outcome: Outcome::Done, ..audit }.write());
+    assert!(line["user_id"].is_null() && line["outcome"] == "done", "{line}");
 }
 
 #[test]
