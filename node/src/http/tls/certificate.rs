@@ -184,10 +184,9 @@ fn damage(error: &pem::Error) -> String {
 /// and anything else that it may say is the clients' matter.
 fn validity(own: &CertificateDer<'_>) -> Validity {
     let mut roots = RootCertStore::empty();
-    let verifier = roots
-        .add(own.clone().into_owned())
-        .ok()
-        .and_then(|()| WebPkiServerVerifier::builder_with_provider(roots.into(), default_provider().into()).build().ok());
+    let verifier = roots.add(own.clone().into_owned()).ok().and_then(|()| {
+        WebPkiServerVerifier::builder_with_provider(roots.into(), default_provider().into()).build().ok()
+    });
     let Some((verifier, name)) = verifier.zip(ServerName::try_from("storage-node").ok()) else { return Validity::Now };
     match verifier.verify_server_cert(own, &[], &name, &[], UnixTime::now()) {
         Err(Error::InvalidCertificate(CertificateError::ExpiredContext { not_after, .. })) => {
