@@ -32,7 +32,7 @@ macro_rules! suite {
                     one_refused_commit_fails_only_itself;
                 filters: each_finds_what_it_says;
                 pages: every_order_is_walked_whole, pages_stand_still_under_inserts, offsets_count,
-                    rows_of_one_number_keep_apart;
+                    rows_of_one_number_keep_apart, common_words_are_counted_and_ranked_so_far;
                 searching: finds_in_both_languages, ranks_names_first, syntax_is_plain_text,
                     follows_changes_and_removals;
                 rebuild: marks_and_sweeps, corrects_either_way, refresh_never_inserts, ends_once, doubles_are_kept;

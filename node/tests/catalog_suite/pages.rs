@@ -157,3 +157,28 @@ pub async fn rows_of_one_number_keep_apart(make: &dyn Make) {
     );
     assert_eq!(walk(&ready, &all(), 1).await.len(), 5);
 }
+
+/// Beyond these numbers a search does not look: it would cost the more the less it says.
+pub async fn common_words_are_counted_and_ranked_so_far(make: &dyn Make) {
+    let ready = Ready::new(make).await;
+    let mark = Uuid::now_v7();
+    for batch in 0..11_u32 {
+        let rows = (0..if batch == 10 { 1 } else { 1_000 }).map(|_| ready.file("common.txt")).collect();
+        assert!(ready.catalog.rebuild_batch(ready.term, mark, rows).await.unwrap());
+        if batch < 9 {
+            continue;
+        }
+        let at = |sort, offset| FileQuery {
+            text: parse_text_query("common"),
+            sort,
+            page: PageRequest::Offset(offset),
+            limit: 30,
+            ..all()
+        };
+        let page = ready.list(&at(Sort::CreatedAt, 9_990)).await;
+        assert_eq!(page.rows.len(), if batch == 9 { 10 } else { 11 });
+        assert_eq!((page.total, page.total_is_minimum), (Some(10_000), batch == 10));
+        let page = ready.list(&at(Sort::Relevance, 4_980)).await;
+        assert_eq!((page.rows.len(), page.has_more), (20, false), "the newest 5,000 are ranked");
+    }
+}

@@ -221,3 +221,31 @@ async fn pages_of_many_files_are_quick() {
     }
     catalog.close().await;
 }
+
+/// How many files per second pass through intent and commit. Run with `--ignored --nocapture`.
+#[tokio::test(flavor = "multi_thread")]
+#[ignore = "measures"]
+async fn writes_share_their_syncs() {
+    let folder = tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR")).unwrap();
+    for clients in [1_u32, 16, 64] {
+        let ready = Ready::new(&At(folder.path().join(format!("{clients}.sqlite")))).await;
+        let rows: Vec<Vec<_>> = (0..clients)
+            .map(|_| (0..1600 / clients).map(|n| ready.file(&format!("Договор {n}.pdf"))).collect())
+            .collect();
+        let before = ready.catalog.counters().transactions;
+        let began = Instant::now();
+        futures_util::future::join_all(rows.iter().map(async |rows| {
+            for row in rows {
+                ready.put(row).await;
+            }
+        }))
+        .await;
+        let files = f64::from(1600 / clients * clients);
+        let transactions = ready.catalog.counters().transactions - before;
+        println!(
+            "{clients} clients: {:.0} files/s, {transactions} transactions",
+            files / began.elapsed().as_secs_f64()
+        );
+        ready.catalog.close().await;
+    }
+}

@@ -87,7 +87,7 @@ fn one_form(number: &Number) -> String {
 }
 
 /// The part after the last dot of a name that has something before it, in lower case.
-pub(super) fn extension(name: &str) -> String {
+fn extension(name: &str) -> String {
     match name.rsplit_once('.') {
         Some((stem, extension)) if !stem.is_empty() => extension.to_lowercase(),
         _ => String::new(),

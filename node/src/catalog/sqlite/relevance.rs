@@ -6,7 +6,7 @@
 
 use sqlx::{QueryBuilder, Sqlite};
 
-use super::list::{ACTION, conditions, source};
+use super::list::{ACTION, matches};
 use super::matching::{WEIGHTS, within};
 use super::rows::COLUMNS;
 use crate::catalog::{CatalogError, CatalogResult};
@@ -28,8 +28,7 @@ pub(super) fn page(query: &FileQuery, text: &TextQuery, expression: &str) -> Cat
         }
     };
     let mut sql = QueryBuilder::<Sqlite>::new("WITH hits (seq) AS MATERIALIZED (SELECT files_text.rowid");
-    source(&mut sql, Some(expression));
-    conditions(&mut sql, &query.filter, query.sort, true);
+    matches(&mut sql, query, expression);
     sql.push(" ORDER BY files_text.rowid DESC LIMIT ").push_bind(RANKED);
     sql.push("), span (low, high) AS MATERIALIZED (SELECT min(seq), max(seq) FROM hits), ranked (seq, score) AS (SELECT seq, 0");
     // With more than one condition a common term is looked up only where the others match too.
