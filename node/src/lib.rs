@@ -4,6 +4,7 @@
 //! using the words of `model`. Nothing points back; `commands` wires.
 
 pub mod catalog;
+pub mod config;
 pub mod election;
 pub mod element;
 pub mod files;

@@ -1,0 +1,138 @@
+//! The configuration: environment over file over defaults, typed, validated as a whole.
+//!
+//! Source of the rules: the product specification, `10-node`, section Configuration. Every key is documented in
+//! `docs/configuration.md`, which is generated from here.
+
+mod document;
+mod error;
+mod reader;
+mod sections;
+mod sources;
+mod values;
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::Path;
+
+pub use document::{page, sample};
+pub use error::{ConfigErrors, ConfigProblem};
+pub use reader::{ConfigItem, MASK};
+pub use sections::*;
+pub use sources::{CONFIG_FILE_VARIABLE, Source, variable_of};
+
+use reader::{KeyDoc, Reader};
+use sources::Sources;
+
+/// What this version knows but cannot do yet, by the keys that would ask for it.
+const NOT_YET: [(&str, &str); 3] =
+    [("storage.s3.", "S3 storage"), ("database.postgres.", "PostgreSQL"), ("peer.", "the peer port")];
+
+/// The whole configuration.
+#[derive(Clone, Debug)]
+pub struct Config {
+    /// Which element this node serves.
+    pub element: ElementConfig,
+    /// Where the API is served.
+    pub server: ServerConfig,
+    /// Where nodes and the operator speak to this node.
+    pub peer: PeerConfig,
+    /// The certificate of the API.
+    pub tls: TlsConfig,
+    /// How tokens are checked.
+    pub auth: AuthConfig,
+    /// Where the bytes and the attr files are.
+    pub storage: StorageConfig,
+    /// Where the catalog is.
+    pub database: DatabaseConfig,
+    /// How the master is chosen.
+    pub election: ElectionConfig,
+    /// How old a row of the catalog may be.
+    pub cache: CacheConfig,
+    /// What one client may take.
+    pub limits: LimitsConfig,
+    /// How full is how bad.
+    pub capacity: CapacityConfig,
+    /// How long files are kept.
+    pub retention: RetentionConfig,
+    /// Logs.
+    pub logging: LoggingConfig,
+    /// Metrics.
+    pub metrics: MetricsConfig,
+    /// Traces.
+    pub tracing: TracingConfig,
+    items: Vec<ConfigItem>,
+}
+
+impl Config {
+    /// Loads the configuration from the variables in `env`, the file (`file`, else what `STORAGE_ELEMENT_CONFIG`
+    /// names), and defaults, in this order. For a running program `env` is [`environment()`].
+    ///
+    /// # Errors
+    /// Everything that is wrong, at once.
+    pub fn load(file: Option<&Path>, env: impl Iterator<Item = (String, String)>) -> Result<Self, ConfigErrors> {
+        let env: BTreeMap<String, String> = env.collect();
+        let known: BTreeSet<&'static str> = keys().iter().map(|doc| doc.key).collect();
+        let mut reader = Reader::new(Sources::gather(file, &env, &known));
+        let mut config = Self::read(&mut reader);
+        check_available(&mut reader, config.election.kind);
+        if reader.problems.is_empty() {
+            config.items = reader.items;
+            return Ok(config);
+        }
+        reader.problems.sort_by(|a, b| a.key.cmp(&b.key));
+        Err(ConfigErrors { problems: reader.problems })
+    }
+
+    /// Every key with its value and source, those without a value too; secrets are masked.
+    pub fn items(&self) -> &[ConfigItem] {
+        &self.items
+    }
+
+    fn read(r: &mut Reader) -> Self {
+        Self {
+            element: ElementConfig::read(r),
+            server: ServerConfig::read(r),
+            peer: PeerConfig::read(r),
+            tls: TlsConfig::read(r),
+            auth: AuthConfig::read(r),
+            storage: StorageConfig::read(r),
+            database: DatabaseConfig::read(r),
+            election: ElectionConfig::read(r),
+            cache: CacheConfig::read(r),
+            limits: LimitsConfig::read(r),
+            capacity: CapacityConfig::read(r),
+            retention: RetentionConfig::read(r),
+            logging: LoggingConfig::read(r),
+            metrics: MetricsConfig::read(r),
+            tracing: TracingConfig::read(r),
+            items: Vec::new(),
+        }
+    }
+}
+
+/// Every key, in the order of the sections: reading nothing asks for all of them.
+fn keys() -> Vec<KeyDoc> {
+    let mut reader = Reader::new(Sources::default());
+    Config::read(&mut reader);
+    reader.docs
+}
+
+fn check_available(r: &mut Reader, election: ElectionKind) {
+    for KeyDoc { key, .. } in r.docs.clone() {
+        if let Some((_, what)) = NOT_YET.iter().find(|(section, _)| key.starts_with(section) && r.is_set(key)) {
+            r.wrong(key, format!("{what} is not available in this version: remove the key"));
+        }
+    }
+    if election == ElectionKind::Lease {
+        r.wrong("election.kind", "the Lease is not available in this version: use lock");
+    }
+}
+
+/// The variables of this process. One whose value is not Unicode is taken with replacement characters, so that it is
+/// not silently ignored.
+pub fn environment() -> impl Iterator<Item = (String, String)> {
+    std::env::vars_os()
+        .filter_map(|(name, value)| Some((name.into_string().ok()?, value.to_string_lossy().into_owned())))
+}
+
+#[cfg(test)]
+mod tests;
