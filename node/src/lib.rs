@@ -8,6 +8,7 @@ pub mod config;
 pub mod election;
 pub mod element;
 pub mod files;
+pub mod http;
 pub mod model;
 pub mod security;
 pub mod settling;

@@ -2,10 +2,13 @@
 
 use axum::extract::FromRequestParts;
 use http::request::Parts;
+use tracing::Span;
 
+use super::audit::Trail;
 use super::error::{ApiError, ApiResult, Code};
 use super::state::AppState;
 use crate::security::{Caller, Role};
+use crate::telemetry::record_user;
 
 /// A caller with the role `user` or a higher one.
 pub struct AsUser(pub Caller);
@@ -16,7 +19,8 @@ pub struct AsAdmin(pub Caller);
 
 fn require(app: &AppState, parts: &Parts, role: Role) -> ApiResult<Caller> {
     let caller = app.front().authenticator.authenticate(&parts.headers)?;
-    tracing::Span::current().record("user_id", caller.id.as_str());
+    record_user(&Span::current(), &caller.id);
+    Trail::note_caller(&parts.extensions, &caller);
     if caller.has(role) {
         return Ok(caller);
     }

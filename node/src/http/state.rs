@@ -2,39 +2,15 @@
 
 use std::sync::{Arc, OnceLock};
 
-use http::HeaderMap;
-
 use super::cors::Cors;
 use super::error::{ApiError, ApiResult};
 use super::limits::Limits;
 use crate::catalog::SharedCatalog;
-use crate::element::{Element, PartHealth};
+use crate::config::ConfigItem;
+use crate::element::Element;
 use crate::files::Files;
-use crate::security::Caller;
+use crate::security::Authenticator;
 use crate::settling::Settler;
-
-/// What a token lacks.
-#[derive(Clone, Debug)]
-pub struct TokenError {
-    /// `MISSING_TOKEN`, `INVALID_TOKEN` or `TOKEN_EXPIRED`.
-    pub reason: &'static str,
-    /// For people.
-    pub message: String,
-}
-
-/// Judges tokens.
-pub trait Authenticate: Send + Sync {
-    /// Who the request comes from.
-    fn authenticate(&self, headers: &HeaderMap) -> Result<Caller, TokenError>;
-}
-
-/// Keys.
-pub trait Keys: Send + Sync {
-    /// Whether a key is loaded.
-    fn health(&self) -> PartHealth;
-    /// Ids of the loaded keys: issuer, operator.
-    fn loaded_kids(&self) -> (Vec<String>, Vec<String>);
-}
 
 /// Counters.
 pub trait Meter: Send + Sync {
@@ -46,17 +22,6 @@ pub trait Meter: Send + Sync {
     fn sent(&self, bytes: u64);
     /// Text.
     fn render(&self) -> String;
-}
-
-/// One value of the effective configuration.
-#[derive(Clone, Debug, serde::Serialize)]
-pub struct ConfigItem {
-    /// Key.
-    pub key: String,
-    /// Value, masked.
-    pub value: serde_json::Value,
-    /// `env`, `file`, `default`.
-    pub source: &'static str,
 }
 
 /// What is there once the node has started: settled, its mode known.
@@ -73,10 +38,8 @@ pub struct Services {
 
 /// What is there from the first moment.
 pub struct Front {
-    /// Judges tokens.
-    pub authenticator: Arc<dyn Authenticate>,
-    /// The keys.
-    pub keys: Arc<dyn Keys>,
+    /// Judges tokens; its keys are part of readiness.
+    pub authenticator: Arc<Authenticator>,
     /// Counters.
     pub metrics: Arc<dyn Meter>,
     /// Limits of requests.
@@ -85,19 +48,6 @@ pub struct Front {
     pub cors: Cors,
     /// The effective configuration, secrets masked.
     pub config: Vec<ConfigItem>,
-    /// Which of the open pages are served, and where.
-    pub pages: Pages,
-}
-
-/// Which of the open pages beside health are served on a port.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Pages {
-    /// `/metrics`.
-    pub metrics: bool,
-    /// `/openapi.json`.
-    pub openapi: bool,
-    /// `/docs`; needs `openapi`.
-    pub docs: bool,
 }
 
 /// What every handler has. Cheap to clone.

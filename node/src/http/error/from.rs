@@ -82,14 +82,8 @@ impl From<SettleError> for ApiError {
 
 impl From<TokenError> for ApiError {
     fn from(error: TokenError) -> Self {
-        // RFC 6750 §3.1: a request without any token learns nothing but the scheme.
-        let challenge = if error.reason == "MISSING_TOKEN" {
-            "Bearer realm=\"storage-element\""
-        } else {
-            "Bearer realm=\"storage-element\", error=\"invalid_token\""
-        };
         Self::new(Code::Unauthorized, error.message)
-            .detail("reason", error.reason)
-            .header(WWW_AUTHENTICATE, HeaderValue::from_static(challenge))
+            .detail("reason", error.reason.as_str())
+            .header(WWW_AUTHENTICATE, HeaderValue::from_static(error.reason.challenge()))
     }
 }
