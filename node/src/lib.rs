@@ -13,3 +13,4 @@ pub mod model;
 pub mod security;
 pub mod settling;
 pub mod storage;
+pub mod telemetry;
