@@ -2,6 +2,7 @@
 //!
 //! It is disposable: everything in it but open intents can be made again from the storage. It knows rows, not files.
 
+mod lane;
 pub mod sqlite;
 
 use std::sync::Arc;
@@ -11,9 +12,7 @@ use serde::{Deserialize, Serialize};
 use storage_element_crds::Mode;
 use uuid::Uuid;
 
-use crate::model::{
-    Epoch, FileQuery, FileRow, Page, Term, Timestamp, Totals, TransactionId, WalRow, WalStatus,
-};
+use crate::model::{Epoch, FileQuery, FileRow, Page, Term, Timestamp, Totals, TransactionId, WalRow, WalStatus};
 
 /// A catalog behind its trait.
 pub type SharedCatalog = Arc<dyn Catalog>;

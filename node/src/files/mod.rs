@@ -66,7 +66,12 @@ impl Upload {
 impl Files {
     /// Everything about an upload that needs no body: mode, mastership, transition, capacity, number of uploads, and
     /// whether `key` was used before. `declared` is the request's length in bytes, where it was said.
-    pub async fn start_upload(&self, _caller: &Caller, _declared: Option<u64>, _key: Option<&str>) -> FileResult<UploadStart> {
+    pub async fn start_upload(
+        &self,
+        _caller: &Caller,
+        _declared: Option<u64>,
+        _key: Option<&str>,
+    ) -> FileResult<UploadStart> {
         unimplemented!()
     }
 
@@ -91,7 +96,13 @@ impl Files {
     }
 
     /// Changes a file's description. A patch that changes nothing makes no revision.
-    pub async fn update(&self, _caller: &Caller, _id: Uuid, _patch: Patch, _check: Precheck<'_>) -> FileResult<FileRow> {
+    pub async fn update(
+        &self,
+        _caller: &Caller,
+        _id: Uuid,
+        _patch: Patch,
+        _check: Precheck<'_>,
+    ) -> FileResult<FileRow> {
         unimplemented!()
     }
 

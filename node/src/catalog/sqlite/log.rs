@@ -1,0 +1,109 @@
+//! Reading the write-ahead log.
+
+use sqlx::sqlite::SqliteRow;
+use sqlx::{QueryBuilder, Row, Sqlite, SqlitePool};
+use uuid::Uuid;
+
+use super::error::said;
+use super::rows::{optional_uuid, uuid};
+use crate::catalog::{CatalogError, CatalogResult, WalPending, WalQuery};
+use crate::model::{Epoch, OperationType, Timestamp, TransactionId, WalRow, WalStatus};
+
+const ACTION: &str = "read the log";
+
+/// Rows, oldest first.
+pub(super) async fn page(pool: &SqlitePool, query: &WalQuery) -> CatalogResult<Vec<WalRow>> {
+    let mut sql = QueryBuilder::<Sqlite>::new("SELECT * FROM wal WHERE true");
+    if !query.statuses.is_empty() {
+        sql.push(" AND status IN (");
+        let mut statuses = sql.separated(", ");
+        for status in &query.statuses {
+            statuses.push_bind(status.as_str());
+        }
+        sql.push(")");
+    }
+    if query.files_only {
+        sql.push(" AND operation_type IN ('FILE_CREATE', 'FILE_UPDATE', 'FILE_DELETE')");
+    }
+    if let Some((started_at, transaction_id)) = query.after {
+        sql.push(" AND (started_at, transaction_id) > (").push_bind(started_at.micros());
+        sql.push(", ").push_bind(transaction_id.as_bytes().to_vec()).push(")");
+    }
+    sql.push(" ORDER BY started_at, transaction_id LIMIT ").push_bind(i64::from(query.limit));
+    let rows = sql.build().fetch_all(pool).await.map_err(said(ACTION))?;
+    rows.iter().map(read).collect()
+}
+
+/// One row.
+pub(super) async fn row(pool: &SqlitePool, transaction_id: TransactionId) -> CatalogResult<Option<WalRow>> {
+    let row = sqlx::query("SELECT * FROM wal WHERE transaction_id = ?1")
+        .bind(transaction_id.as_bytes().as_slice())
+        .fetch_optional(pool)
+        .await
+        .map_err(said(ACTION))?;
+    row.as_ref().map(read).transpose()
+}
+
+/// Numbers about open rows.
+pub(super) async fn pending(pool: &SqlitePool) -> CatalogResult<WalPending> {
+    let row = sqlx::query(
+        "SELECT (SELECT count(*) FROM wal WHERE status = 'PENDING') AS pending, \
+         (SELECT count(*) FROM wal WHERE status = 'FAILED') AS failed, \
+         (SELECT min(started_at) FROM wal WHERE status = 'PENDING') AS oldest",
+    )
+    .fetch_one(pool)
+    .await
+    .map_err(said(ACTION))?;
+    let count = |column: &str| row.try_get::<i64, _>(column).map(i64::unsigned_abs).map_err(said(ACTION));
+    let oldest: Option<i64> = row.try_get("oldest").map_err(said(ACTION))?;
+    Ok(WalPending { pending: count("pending")?, failed: count("failed")?, oldest: oldest.map(Timestamp::from_micros) })
+}
+
+/// The FAILED transaction of a file.
+pub(super) async fn blocked_by(pool: &SqlitePool, file_id: Uuid) -> CatalogResult<Option<TransactionId>> {
+    let row = sqlx::query(
+        "SELECT transaction_id FROM wal WHERE file_id = ?1 AND +status = 'FAILED' ORDER BY started_at LIMIT 1",
+    )
+    .bind(file_id.as_bytes().as_slice())
+    .fetch_optional(pool)
+    .await
+    .map_err(said(ACTION))?;
+    row.as_ref().map(|row| uuid(row, "transaction_id")).transpose()
+}
+
+/// The open transaction that carries this key of this sender.
+pub(super) async fn open_by_key(pool: &SqlitePool, sender: &str, key: &str) -> CatalogResult<Option<TransactionId>> {
+    let row = sqlx::query(
+        "SELECT transaction_id FROM wal WHERE json_extract(operation_data, '$.created_by_id') = ?1 \
+         AND json_extract(operation_data, '$.idempotency_key') = ?2 \
+         AND json_extract(operation_data, '$.idempotency_key') IS NOT NULL AND status IN ('PENDING', 'FAILED')",
+    )
+    .bind(sender)
+    .bind(key)
+    .fetch_optional(pool)
+    .await
+    .map_err(said(ACTION))?;
+    row.as_ref().map(|row| uuid(row, "transaction_id")).transpose()
+}
+
+fn read(row: &SqliteRow) -> CatalogResult<WalRow> {
+    let cannot = said(ACTION);
+    let corrupt = |reason: String| CatalogError::Corrupt { what: "row of the log".to_owned(), reason };
+    let text = |column: &str| row.try_get::<&str, _>(column).map_err(&cannot);
+    let optional = |column: &str| row.try_get::<Option<String>, _>(column).map_err(&cannot);
+    let number = |column: &str| row.try_get::<Option<i64>, _>(column).map_err(&cannot);
+    let (operation, status) = (text("operation_type")?, text("status")?);
+    Ok(WalRow {
+        transaction_id: uuid(row, "transaction_id")?,
+        operation_type: OperationType::parse(operation).ok_or_else(|| corrupt(format!("operation {operation}")))?,
+        status: WalStatus::parse(status).ok_or_else(|| corrupt(format!("status {status}")))?,
+        file_id: optional_uuid(row, "file_id")?,
+        operation_data: serde_json::from_str(text("operation_data")?).map_err(|error| corrupt(error.to_string()))?,
+        error_message: optional("error_message")?,
+        started_at: Timestamp::from_micros(number("started_at")?.unwrap_or(0)),
+        completed_at: number("completed_at")?.map(Timestamp::from_micros),
+        duration_ms: number("duration_ms")?,
+        user_id: optional("user_id")?,
+        epoch: Epoch::try_from(number("epoch")?.unwrap_or(0)).unwrap_or(0),
+    })
+}
