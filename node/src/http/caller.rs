@@ -15,7 +15,7 @@ pub struct AsUser(pub Caller);
 /// A caller with the role `operator` or `admin`.
 pub struct AsOperator(pub Caller);
 /// A caller with the role `admin`.
-pub struct AsAdmin(pub Caller);
+pub struct AsAdmin;
 
 fn require(app: &AppState, parts: &Parts, role: Role) -> ApiResult<Caller> {
     let caller = app.front().authenticator.authenticate(&parts.headers)?;
@@ -30,17 +30,17 @@ fn require(app: &AppState, parts: &Parts, role: Role) -> ApiResult<Caller> {
 }
 
 macro_rules! extractor {
-    ($name:ident, $role:expr) => {
+    ($name:ident, $role:expr, $make:expr) => {
         impl FromRequestParts<AppState> for $name {
             type Rejection = ApiError;
 
             async fn from_request_parts(parts: &mut Parts, app: &AppState) -> Result<Self, ApiError> {
-                require(app, parts, $role).map(Self)
+                require(app, parts, $role).map($make)
             }
         }
     };
 }
 
-extractor!(AsUser, Role::User);
-extractor!(AsOperator, Role::Operator);
-extractor!(AsAdmin, Role::Admin);
+extractor!(AsUser, Role::User, AsUser);
+extractor!(AsOperator, Role::Operator, AsOperator);
+extractor!(AsAdmin, Role::Admin, |_| AsAdmin);

@@ -72,7 +72,8 @@ impl Cors {
         }
         // The answer differs by origin, so a cache must keep them apart, refused ones included.
         answer.append(VARY, HeaderValue::from_static("origin"));
-        let Some(origin) = origin.filter(|origin| self.origins.iter().any(|known| known.as_bytes() == origin.as_bytes()))
+        let Some(origin) =
+            origin.filter(|origin| self.origins.iter().any(|known| known.as_bytes() == origin.as_bytes()))
         else {
             return false;
         };

@@ -19,7 +19,11 @@ use crate::model::Attr;
     params(super::schema::FileIdParam, super::schema::WriteConditions),
     responses((status = 204, description = "Deleted")),
 )]
-pub async fn delete(State(app): State<AppState>, AsOperator(caller): AsOperator, request: Request) -> ApiResult<Response> {
+pub async fn delete(
+    State(app): State<AppState>,
+    AsOperator(caller): AsOperator,
+    request: Request,
+) -> ApiResult<Response> {
     let id = file_id(request.uri())?;
     let (method, headers) = (request.method(), request.headers());
     let check = |attr: &Attr| precheck(method, headers, attr);

@@ -39,7 +39,10 @@ pub fn tags(value: Value) -> ApiResult<Vec<String>> {
         without_nul("tags", &tag)?;
         let tag = tag.trim();
         if tag.is_empty() || tag.chars().nth(TAG_LIMIT).is_some() {
-            return Err(ApiError::invalid("tags", format!("a tag has 1 to {TAG_LIMIT} characters, not counting blanks around it")));
+            return Err(ApiError::invalid(
+                "tags",
+                format!("a tag has 1 to {TAG_LIMIT} characters, not counting blanks around it"),
+            ));
         }
         if tags.iter().all(|known| known != tag) {
             tags.push(tag.to_owned());
@@ -59,11 +62,14 @@ pub fn metadata(value: Value) -> ApiResult<Map<String, Value>> {
 
 /// Days: 1 to 36,500.
 pub fn retention_days(days: Option<u64>) -> ApiResult<u32> {
-    days.and_then(|days| u32::try_from(days).ok())
-        .filter(|days| (1..=RETENTION_DAYS_LIMIT).contains(days))
-        .ok_or_else(|| {
-            ApiError::invalid("retention_days", format!("retention_days is a whole number from 1 to {RETENTION_DAYS_LIMIT}"))
-        })
+    days.and_then(|days| u32::try_from(days).ok()).filter(|days| (1..=RETENTION_DAYS_LIMIT).contains(days)).ok_or_else(
+        || {
+            ApiError::invalid(
+                "retention_days",
+                format!("retention_days is a whole number from 1 to {RETENTION_DAYS_LIMIT}"),
+            )
+        },
+    )
 }
 
 /// SHA-256 as 64 hex digits in any case; given back in lower case.
@@ -101,7 +107,15 @@ mod tests {
     fn tags_are_trimmed_and_doubles_dropped_in_order() {
         assert_eq!(tags(json!([" b ", "a", "b", "я"])).unwrap(), ["b", "a", "я"]);
         assert_eq!(tags(json!(["x".repeat(64)])).unwrap().len(), 1);
-        for bad in [json!("a"), json!([1]), json!([""]), json!(["  "]), json!(["x".repeat(65)]), json!(["a\u{0}"]), json!(null)] {
+        for bad in [
+            json!("a"),
+            json!([1]),
+            json!([""]),
+            json!(["  "]),
+            json!(["x".repeat(65)]),
+            json!(["a\u{0}"]),
+            json!(null),
+        ] {
             assert!(tags(bad.clone()).is_err(), "{bad}");
         }
         assert!(tags(json!(vec!["a"; 50])).is_ok());
@@ -113,7 +127,9 @@ mod tests {
         assert!(text("description", "ё".repeat(1000), 1000).is_ok());
         assert!(text("description", "ё".repeat(1001), 1000).is_err());
         assert!(text("description", "\u{0}".to_owned(), 1000).is_err());
-        for bad in [json!({"a\u{0}": 1}), json!({"a": ["\u{0}"]}), json!({"a": {"b": [{"\u{0}": 1}]}}), json!([]), json!(null)] {
+        for bad in
+            [json!({"a\u{0}": 1}), json!({"a": ["\u{0}"]}), json!({"a": {"b": [{"\u{0}": 1}]}}), json!([]), json!(null)]
+        {
             assert!(metadata(bad.clone()).is_err(), "{bad}");
         }
         assert!(metadata(json!({"a": {"b": [1, true, null, "x"]}})).is_ok());

@@ -43,10 +43,8 @@ pub struct FileList<'a> {
 
 impl<'a> FileList<'a> {
     fn new(query: &FileQuery, page: &'a Page) -> Self {
-        let next_cursor = page
-            .has_more
-            .then(|| page.rows.last().and_then(|row| next_cursor(row, query.sort, query.order)))
-            .flatten();
+        let next_cursor =
+            page.has_more.then(|| page.rows.last().and_then(|row| next_cursor(row, query.sort, query.order))).flatten();
         let offset = match query.page {
             PageRequest::Offset(offset) => Some(offset),
             PageRequest::First | PageRequest::After(_) => None,

@@ -149,7 +149,9 @@ pub async fn get(State(app): State<AppState>, _caller: AsUser, request: Request)
     match conditions::evaluate(request.method(), request.headers(), current) {
         Verdict::Proceed => answer(&row),
         Verdict::NotModified => Ok(not_modified(&etag, row.attr.updated_at)),
-        Verdict::Failed => Err(ApiError::new(Code::PreconditionFailed, format!("file {id} is not in the state asked for"))),
+        Verdict::Failed => {
+            Err(ApiError::new(Code::PreconditionFailed, format!("file {id} is not in the state asked for")))
+        }
     }
 }
 
@@ -160,4 +162,3 @@ pub fn not_modified(etag: &str, last_modified: Timestamp) -> Response {
     validators(&mut response, etag, last_modified);
     response
 }
-

@@ -91,7 +91,9 @@ fn until(value: &Value) -> ApiResult<RetentionWish> {
         Value::String(text) => Timestamp::parse(text).map(RetentionWish::Until),
         _ => None,
     }
-    .ok_or_else(|| ApiError::invalid("retention_until", "retention_until is a time such as 2036-01-01T00:00:00Z, or null"))
+    .ok_or_else(|| {
+        ApiError::invalid("retention_until", "retention_until is a time such as 2036-01-01T00:00:00Z, or null")
+    })
 }
 
 fn days(value: &Value) -> ApiResult<RetentionWish> {

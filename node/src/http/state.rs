@@ -11,18 +11,7 @@ use crate::element::Element;
 use crate::files::Files;
 use crate::security::Authenticator;
 use crate::settling::Settler;
-
-/// Counters.
-pub trait Meter: Send + Sync {
-    /// One answered request.
-    fn request(&self, method: &str, route: &str, status: u16, seconds: f64);
-    /// Bytes of bodies received.
-    fn received(&self, bytes: u64);
-    /// Bytes of bodies sent.
-    fn sent(&self, bytes: u64);
-    /// Text.
-    fn render(&self) -> String;
-}
+use crate::telemetry::metrics::{Metrics, Scrape};
 
 /// What is there once the node has started: settled, its mode known.
 pub struct Services {
@@ -34,14 +23,16 @@ pub struct Services {
     pub settler: Arc<Settler>,
     /// The catalog, for numbers and the write-ahead log.
     pub catalog: SharedCatalog,
+    /// Adds the numbers that other rooms keep to a scrape: folder syncs, jobs, dropped log lines.
+    pub observe: Box<dyn Fn(&mut Scrape) + Send + Sync>,
 }
 
 /// What is there from the first moment.
 pub struct Front {
     /// Judges tokens; its keys are part of readiness.
     pub authenticator: Arc<Authenticator>,
-    /// Counters.
-    pub metrics: Arc<dyn Meter>,
+    /// What is counted.
+    pub metrics: Arc<Metrics>,
     /// Limits of requests.
     pub limits: Limits,
     /// Who may call from a browser.

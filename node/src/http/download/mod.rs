@@ -11,8 +11,8 @@ use axum::response::Response;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use http::header::{
-    ACCEPT_RANGES, CONTENT_DISPOSITION, CONTENT_LENGTH, CONTENT_RANGE, CONTENT_SECURITY_POLICY, CONTENT_TYPE, HeaderName,
-    IF_RANGE, RANGE,
+    ACCEPT_RANGES, CONTENT_DISPOSITION, CONTENT_LENGTH, CONTENT_RANGE, CONTENT_SECURITY_POLICY, CONTENT_TYPE,
+    HeaderName, IF_RANGE, RANGE,
 };
 use http::{HeaderMap, HeaderValue, Method, StatusCode};
 
@@ -25,7 +25,6 @@ use super::metadata::{not_modified, validators};
 use super::path::file_id;
 use super::ranges::{Selection, select};
 use super::state::AppState;
-use crate::files::Files;
 use crate::model::FileRow;
 
 /// RFC 9530.
@@ -108,8 +107,7 @@ fn describe(response: &mut Response, row: &FileRow) {
     headers.insert(ACCEPT_RANGES, HeaderValue::from_static("bytes"));
     headers.insert(
         CONTENT_TYPE,
-        HeaderValue::from_str(&attr.content_type)
-            .unwrap_or(HeaderValue::from_static("application/octet-stream")),
+        HeaderValue::from_str(&attr.content_type).unwrap_or(HeaderValue::from_static("application/octet-stream")),
     );
     headers.insert(CONTENT_DISPOSITION, attachment(&attr.original_filename));
     headers.insert(CONTENT_SECURITY_POLICY, HeaderValue::from_static("sandbox"));
@@ -170,7 +168,9 @@ mod tests {
         assert!(if_range_holds(&HeaderMap::new(), Validators { etag: "abc", last_modified }));
         assert!(holds("\"abc\""));
         assert!(holds("Wed, 25 Nov 2026 09:30:00 GMT"));
-        for other in ["W/\"abc\"", "\"abd\"", "abc", "", "Wed, 25 Nov 2026 09:30:01 GMT", "Wed, 25 Nov 2026 09:29:59 GMT"] {
+        for other in
+            ["W/\"abc\"", "\"abd\"", "abc", "", "Wed, 25 Nov 2026 09:30:01 GMT", "Wed, 25 Nov 2026 09:29:59 GMT"]
+        {
             assert!(!holds(other), "{other}");
         }
     }

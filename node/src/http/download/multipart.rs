@@ -12,8 +12,8 @@ use uuid::Uuid;
 
 use super::stream::open;
 use crate::files::{FileResult, Files};
-use crate::http::state::Meter;
 use crate::model::FileRow;
+use crate::telemetry::metrics::Metrics;
 
 /// The parts of an answer, with the lines above each.
 pub struct Parts {
@@ -56,7 +56,7 @@ impl Parts {
     }
 
     /// Opens the first part; the others are opened one after another as they are sent.
-    pub async fn open(mut self, files: &Files, row: &FileRow, meter: Arc<dyn Meter>) -> FileResult<Body> {
+    pub async fn open(mut self, files: &Files, row: &FileRow, meter: Arc<Metrics>) -> FileResult<Body> {
         let Some((head, range)) = self.parts.pop_front() else { return Ok(Body::empty()) };
         let first = open(files, row, range, meter.clone()).await?;
         let first = stream::iter([Ok::<_, axum::Error>(Body::from(head)), Ok(first)]);
@@ -86,7 +86,8 @@ mod tests {
     #[test]
     fn the_length_counts_every_line() {
         let parts = Parts::new(vec![0..10, 990..1000], 1000, "text/plain");
-        let text: String = parts.parts.iter().map(|(head, _)| String::from_utf8(head.to_vec()).unwrap() + "0123456789").collect();
+        let text: String =
+            parts.parts.iter().map(|(head, _)| String::from_utf8(head.to_vec()).unwrap() + "0123456789").collect();
         let text = text + std::str::from_utf8(&parts.end).unwrap();
         assert_eq!(parts.length(), text.len() as u64);
         assert!(text.contains("Content-Range: bytes 990-999/1000\r\n\r\n0123456789\r\n--"));

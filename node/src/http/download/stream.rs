@@ -11,12 +11,12 @@ use futures_util::StreamExt as _;
 use http_body::{Frame, SizeHint};
 
 use crate::files::{FileResult, Files};
-use crate::http::state::Meter;
 use crate::model::FileRow;
 use crate::storage::{DataStream, StorageError};
+use crate::telemetry::metrics::Metrics;
 
 /// Opens `range` of a file and reads its first piece, so that what is missing is told before any header is sent.
-pub async fn open(files: &Files, row: &FileRow, range: Range<u64>, meter: Arc<dyn Meter>) -> FileResult<Body> {
+pub async fn open(files: &Files, row: &FileRow, range: Range<u64>, meter: Arc<Metrics>) -> FileResult<Body> {
     let length = range.end - range.start;
     if length == 0 {
         return Ok(Body::empty());
@@ -35,7 +35,7 @@ struct FileBody {
     first: Option<Bytes>,
     stream: DataStream,
     left: u64,
-    meter: Arc<dyn Meter>,
+    meter: Arc<Metrics>,
 }
 
 impl http_body::Body for FileBody {
@@ -64,7 +64,10 @@ impl http_body::Body for FileBody {
                 Err(error)
             }
             None => {
-                tracing::error!(left = self.left, "a download broke off: the data is shorter than its description says");
+                tracing::error!(
+                    left = self.left,
+                    "a download broke off: the data is shorter than its description says"
+                );
                 Err(cut_off("the data is shorter than its description says"))
             }
         }))

@@ -10,7 +10,8 @@ use crate::files::FileError;
 use crate::security::TokenError;
 use crate::settling::SettleError;
 
-const DATABASE: &str = "the database does not answer: files can still be read by id, everything else comes back with it";
+const DATABASE: &str =
+    "the database does not answer: files can still be read by id, everything else comes back with it";
 const STORAGE: &str = "the storage does not answer, or takes no writes: try again later, or tell whoever runs the node";
 
 impl From<FileError> for ApiError {

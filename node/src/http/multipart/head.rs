@@ -33,7 +33,8 @@ impl PartHead {
             }
         }
         let mut rest = disposition.ok_or(Malformed("a part has no Content-Disposition line"))?;
-        rest = strip_prefix_any_case(rest, "form-data").ok_or(Malformed("a part's Content-Disposition is not form-data"))?;
+        rest = strip_prefix_any_case(rest, "form-data")
+            .ok_or(Malformed("a part's Content-Disposition is not form-data"))?;
         let (mut name, mut filename) = (None, None);
         while let Some((key, value, tail)) = parameter(rest)? {
             let place = match key {

@@ -56,7 +56,10 @@ impl Parser {
     /// For a body with this boundary; `None` when no boundary may look like this.
     pub fn new(boundary: &str) -> Option<Self> {
         let plain = |b: u8| b.is_ascii_alphanumeric() || b"'()+_,-./:=? ".contains(&b);
-        if boundary.is_empty() || boundary.len() > BOUNDARY_LIMIT || boundary.ends_with(' ') || !boundary.bytes().all(plain)
+        if boundary.is_empty()
+            || boundary.len() > BOUNDARY_LIMIT
+            || boundary.ends_with(' ')
+            || !boundary.bytes().all(plain)
         {
             return None;
         }

@@ -49,7 +49,9 @@ fn names_as_clients_write_them() {
     assert_eq!(named("form-data; name=\"a\"; filename=\"договор.pdf\""), name("a", Some("договор.pdf")));
     assert_eq!(named(r#"form-data; name="a"; filename="""#), name("a", Some("")));
     assert_eq!(named(r#"form-data; name="a"; filename*=UTF-8''x"#), name("a", None));
-    for bad in ["form-data", "attachment; name=a", r#"form-data; name="a"#, "form-data; name=a; name=b", "form-data name=a"] {
+    for bad in
+        ["form-data", "attachment; name=a", r#"form-data; name="a"#, "form-data; name=a; name=b", "form-data name=a"]
+    {
         assert!(head(bad).is_err(), "{bad}");
     }
     assert!(head("form-data; name=\"a\0b\"").is_err());

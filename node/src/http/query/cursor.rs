@@ -47,7 +47,10 @@ pub fn decode(text: &str, sort: Sort, order: Order) -> ApiResult<CursorKey> {
         .and_then(|json| serde_json::from_slice(&json).ok())
         .ok_or_else(|| ApiError::invalid("cursor", "this is no cursor: take next_cursor of the page before"))?;
     if cursor.sort != sort || cursor.order != order {
-        return Err(ApiError::invalid("cursor", "this cursor belongs to another sort or order: begin without a cursor"));
+        return Err(ApiError::invalid(
+            "cursor",
+            "this cursor belongs to another sort or order: begin without a cursor",
+        ));
     }
     let fits = match (&cursor.key.value, sort) {
         (SortValue::Text(text), Sort::OriginalFilename) => !text.contains('\0'),

@@ -8,8 +8,10 @@ mod values;
 
 use self::values::Bounds;
 
-pub use cursor::{decode as decode_cursor, encode as encode_cursor, next as next_cursor};
-pub use pairs::{Pair, pairs};
+use cursor::decode as decode_cursor;
+pub use cursor::next as next_cursor;
+pub use pairs::pairs;
+pub use values::limit;
 
 use super::error::{ApiError, ApiResult};
 use crate::model::{FileQuery, FileStatus, Filter, MetadataFilter, Order, PageRequest, Sort, parse_text_query};

@@ -1,7 +1,8 @@
 use proptest::prelude::*;
 use uuid::Uuid;
 
-use super::{decode_cursor, encode_cursor, parse, wants_deleted};
+use super::cursor::encode as encode_cursor;
+use super::{decode_cursor, parse, wants_deleted};
 use crate::model::{CursorKey, FileStatus, Order, PageRequest, Sort, SortValue, Timestamp};
 
 fn field_of(query: &str, search: bool) -> String {

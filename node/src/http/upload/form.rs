@@ -78,8 +78,8 @@ impl Form {
     /// 400 when it breaks the field's rule.
     pub fn end_field(&mut self, field: TextField) -> ApiResult<()> {
         let name = field.name;
-        let text =
-            String::from_utf8(field.bytes).map_err(|_| ApiError::invalid(name, format!("the field {name} is not UTF-8")))?;
+        let text = String::from_utf8(field.bytes)
+            .map_err(|_| ApiError::invalid(name, format!("the field {name} is not UTF-8")))?;
         match name {
             "description" => self.fields.description = Some(fields::text(name, text, fields::DESCRIPTION_LIMIT)?),
             "version" => self.fields.version = Some(fields::text(name, text, fields::VERSION_LIMIT)?),
@@ -104,7 +104,8 @@ impl Form {
 }
 
 fn json(name: &str, text: &str) -> ApiResult<Value> {
-    serde_json::from_str(text).map_err(|error| ApiError::invalid(name, format!("the field {name} is not JSON: {error}")))
+    serde_json::from_str(text)
+        .map_err(|error| ApiError::invalid(name, format!("the field {name} is not JSON: {error}")))
 }
 
 fn digits(text: &str) -> Option<u64> {

@@ -218,7 +218,10 @@ fn idempotency_key(headers: &HeaderMap) -> ApiResult<Option<&str>> {
     };
     match key.to_str().ok().filter(valid) {
         Some(key) if values.next().is_none() => Ok(Some(key)),
-        _ => Err(ApiError::invalid("Idempotency-Key", "Idempotency-Key is given once, with 1 to 64 of A-Z a-z 0-9 . _ : -")),
+        _ => Err(ApiError::invalid(
+            "Idempotency-Key",
+            "Idempotency-Key is given once, with 1 to 64 of A-Z a-z 0-9 . _ : -",
+        )),
     }
 }
 
