@@ -129,6 +129,13 @@ fn run(cli: Cli) -> CommandResult {
     }
 }
 
+/// What is counted; shown by `serve` only.
+fn metrics() -> Result<std::sync::Arc<crate::telemetry::metrics::Metrics>, CommandError> {
+    crate::telemetry::metrics::Metrics::new(env!("CARGO_PKG_VERSION"))
+        .map(std::sync::Arc::new)
+        .map_err(|error| CommandError::Other(error.to_string()))
+}
+
 /// A runtime for one command.
 fn runtime() -> Result<tokio::runtime::Runtime, CommandError> {
     tokio::runtime::Builder::new_multi_thread()
