@@ -25,7 +25,8 @@ use super::received::{self, Unread};
 use super::request_id::{RequestId, X_REQUEST_ID};
 use super::state::{AppState, Front};
 use crate::telemetry::metrics::NO_ROUTE;
-use crate::telemetry::{TraceContext, request_span};
+use crate::telemetry::otlp::FinishedRequest;
+use crate::telemetry::request_span;
 
 const TRACEPARENT: HeaderName = HeaderName::from_static("traceparent");
 /// Answers are data: nothing in them may run, load or be framed.
@@ -37,7 +38,8 @@ pub async fn front(State(app): State<AppState>, mut request: Request, next: Next
     let front = app.front();
     let id = RequestId::of(request.headers());
     let traceparent = request.headers().get(TRACEPARENT).and_then(|value| value.to_str().ok());
-    let span = request_span(id.as_str(), &TraceContext::continue_from(traceparent));
+    let trace = front.traces.continue_from(traceparent);
+    let span = request_span(id.as_str(), &trace);
     let about = About::of(&request);
     let unread = received::watch(&mut request, &front.metrics);
     let audit = audit::begin(&about.route, &mut request);
@@ -58,6 +60,7 @@ pub async fn front(State(app): State<AppState>, mut request: Request, next: Next
         }
         let took = begun.elapsed();
         front.metrics.request(&about.method, &about.route, answer.status(), took);
+        front.traces.request(&trace, &about.finished(answer.status(), took));
         log(&about, answer.status(), error, took);
         answer
     }
@@ -93,6 +96,10 @@ impl About {
             has_token: request.headers().contains_key(AUTHORIZATION),
             origin: request.headers().get(ORIGIN).cloned(),
         }
+    }
+
+    fn finished(&self, status: StatusCode, took: Duration) -> FinishedRequest<'_> {
+        FinishedRequest { method: &self.method, route: &self.route, path: &self.path, status, took }
     }
 
     /// Downloads count their bytes themselves, as they are sent.

@@ -39,6 +39,7 @@ mod router;
 mod schema;
 mod server;
 mod state;
+mod tls;
 mod upload;
 
 pub use cors::Cors;
@@ -48,6 +49,7 @@ pub use openapi::openapi_json;
 pub use router::{Pages, pages_router, router};
 pub use server::{ClientAddress, serve};
 pub use state::{AppState, Front, Services};
+pub use tls::{TlsAcceptor, TlsError, pinned_client};
 
 #[cfg(test)]
 mod tests;

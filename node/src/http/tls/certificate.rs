@@ -130,15 +130,12 @@ impl Certificate {
     pub(super) fn parse(pem: &Pem<'_>) -> Result<Self, TlsError> {
         let cert_file = || pem.cert_file.to_path_buf();
         let key_file = || pem.key_file.to_path_buf();
-        let chain: Vec<_> = CertificateDer::pem_slice_iter(&pem.chain)
-            .collect::<Result<_, _>>()
-            .map_err(|error| TlsError::Malformed { path: cert_file(), reason: damage(&error) })?;
-        let Some(own) = chain.first() else { return Err(TlsError::NoCertificate { path: cert_file() }) };
+        let chain = parse_chain(pem.cert_file, &pem.chain)?;
         let key = PrivateKeyDer::from_pem_slice(&pem.key).map_err(|error| match error {
             pem::Error::NoItemsFound => TlsError::NoKey { path: key_file() },
             error => TlsError::Malformed { path: key_file(), reason: damage(&error) },
         })?;
-        let validity = validity(own);
+        let validity = chain.first().map_or(Validity::Now, validity);
         let provider = Arc::new(default_provider());
         let mut config = ServerConfig::builder_with_provider(provider)
             .with_safe_default_protocol_versions()
@@ -168,6 +165,18 @@ impl Certificate {
             ),
         }
     }
+}
+
+/// The certificates in a file; at least one.
+pub(super) fn chain(cert_file: &Path) -> Result<Vec<CertificateDer<'static>>, TlsError> {
+    parse_chain(cert_file, &read(cert_file)?)
+}
+
+fn parse_chain(cert_file: &Path, pem: &[u8]) -> Result<Vec<CertificateDer<'static>>, TlsError> {
+    let chain: Vec<_> = CertificateDer::pem_slice_iter(pem)
+        .collect::<Result<_, _>>()
+        .map_err(|error| TlsError::Malformed { path: cert_file.to_path_buf(), reason: damage(&error) })?;
+    if chain.is_empty() { Err(TlsError::NoCertificate { path: cert_file.to_path_buf() }) } else { Ok(chain) }
 }
 
 /// What is wrong with a file in PEM. Without the parser's own words: they quote the file, which may hold a key.

@@ -4,6 +4,7 @@
 //! reloaded: the product specification, `10-node`, Security.
 
 mod certificate;
+mod pinned;
 
 use std::io;
 use std::path::{Path, PathBuf};
@@ -20,6 +21,7 @@ use tokio_util::sync::CancellationToken;
 use certificate::{Certificate, Fingerprint, Pem};
 
 pub use certificate::TlsError;
+pub use pinned::pinned_client;
 
 /// How often the files are looked at.
 const POLL: Duration = Duration::from_secs(1);

@@ -2,9 +2,12 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
+use axum::Router;
+use axum::routing::get;
 use rcgen::{CertifiedKey, KeyPair, generate_simple_self_signed};
 use tempfile::TempDir;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _, duplex};
+use tokio::net::{TcpListener, TcpStream};
 use tokio_rustls::TlsConnector;
 use tokio_rustls::rustls::crypto::aws_lc_rs::default_provider;
 use tokio_rustls::rustls::pki_types::{CertificateDer, ServerName};
@@ -12,7 +15,9 @@ use tokio_rustls::rustls::version::{TLS12, TLS13};
 use tokio_rustls::rustls::{ClientConfig, RootCertStore, SupportedProtocolVersion};
 use tokio_util::sync::CancellationToken;
 
-use super::{TlsAcceptor, TlsError};
+use super::{TlsAcceptor, TlsError, pinned_client};
+use crate::http::limits::Limits;
+use crate::http::server::serve;
 
 const NAME: &str = "node.example.org";
 const PATIENCE: Duration = Duration::from_secs(10);
@@ -199,4 +204,40 @@ async fn who_does_not_shake_hands_is_let_go() {
     let (mut plain, theirs) = duplex(1024);
     plain.write_all(b"GET / HTTP/1.1\r\nHost: node\r\n\r\n").await.unwrap();
     assert!(tls.accept(theirs).await.is_err(), "what is not TLS is not taken for a request");
+}
+
+#[tokio::test]
+async fn the_server_answers_over_tls_and_to_nothing_else() {
+    let secret = Secret::holding(&pair());
+    let tls = Some(Arc::new(secret.open().unwrap()));
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = listener.local_addr().unwrap();
+    let stop = CancellationToken::new();
+    let router = Router::new().route("/hello", get(|| async { "hello" }));
+    let server = serve(listener, tls, router, Limits::default(), stop.clone());
+    let request = b"GET /hello HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n";
+    let asking = async {
+        // The node knows its own certificate by any name, and another one by none.
+        let own = pinned_client(&secret.paths().0).unwrap();
+        let by_address = || ServerName::try_from("127.0.0.1").unwrap();
+        let mut stream = own.connect(by_address(), TcpStream::connect(address).await.unwrap()).await.unwrap();
+        stream.write_all(request).await.unwrap();
+        let mut answer = String::new();
+        stream.read_to_string(&mut answer).await.unwrap();
+        assert!(answer.starts_with("HTTP/1.1 200 OK") && answer.ends_with("hello"), "{answer}");
+        let other = pinned_client(&Secret::holding(&pair()).paths().0).unwrap();
+        assert!(other.connect(by_address(), TcpStream::connect(address).await.unwrap()).await.is_err());
+
+        let mut plain = TcpStream::connect(address).await.unwrap();
+        plain.write_all(request).await.unwrap();
+        let mut answer = Vec::new();
+        let _ = plain.read_to_end(&mut answer).await;
+        assert!(!answer.starts_with(b"HTTP"), "{}", String::from_utf8_lossy(&answer));
+
+        let _silent = TcpStream::connect(address).await.unwrap();
+        tokio::time::sleep(Duration::from_millis(50)).await;
+        stop.cancel();
+    };
+    // Who has not shaken hands does not hold up the end.
+    tokio::time::timeout(PATIENCE / 2, async { tokio::join!(server, asking) }).await.unwrap();
 }
