@@ -58,7 +58,7 @@ CREATE UNIQUE INDEX files_by_key ON files (created_by_id, idempotency_key) WHERE
 -- in `exact` one token for each value a filter asks for. All text comes split, so the tokenizer has nothing to decide.
 CREATE VIRTUAL TABLE files_text USING fts5 (
     name, description, tags, words, exact,
-    content = '', contentless_delete = 1, tokenize = 'ascii', prefix = '2 3'
+    content = '', contentless_delete = 1, tokenize = 'ascii', prefix = '2 3 4 5 6'
 );
 
 -- Sums over all files, kept by the triggers below in the transaction that changes a file.

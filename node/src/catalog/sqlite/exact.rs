@@ -46,9 +46,8 @@ pub(super) fn of_filter(filter: &Filter) -> Vec<Vec<String>> {
 fn of_metadata(filter: &MetadataFilter) -> Vec<String> {
     let path: Vec<&str> = filter.path.iter().map(String::as_str).collect();
     let mut tokens = vec![leaf(&path, &Value::String(filter.value.clone()))];
-    match serde_json::from_str(&filter.value) {
-        Ok(value @ (Value::Bool(_) | Value::Number(_))) => tokens.push(leaf(&path, &value)),
-        _ => {}
+    if let Ok(value @ (Value::Bool(_) | Value::Number(_))) = serde_json::from_str(&filter.value) {
+        tokens.push(leaf(&path, &value));
     }
     tokens
 }

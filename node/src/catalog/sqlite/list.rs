@@ -8,7 +8,7 @@ use super::relevance;
 use super::rows::{self, COLUMNS, lower, seq};
 use super::{matching, totals};
 use crate::catalog::{CatalogError, CatalogResult};
-use crate::model::{CursorKey, FileQuery, FileStatus, Filter, Order, Page, PageRequest, Sort, SortValue};
+use crate::model::{CursorKey, FileQuery, FileStatus, Filter, Order, Page, PageRequest, Sort, SortValue, Timestamp};
 
 /// Matches of a text are counted up to here.
 const COUNT_LIMIT: i64 = 10_000;
@@ -110,10 +110,10 @@ pub(super) fn conditions(sql: &mut QueryBuilder<Sqlite>, filter: &Filter, sort: 
     bound("f.file_size", " >= ", bytes(filter.size_min), !by_size);
     bound("f.file_size", " <= ", bytes(filter.size_max), !by_size);
     let by_update = !indexed && sort == Sort::UpdatedAt;
-    bound("f.updated_at", " >= ", filter.updated_from.map(|at| at.micros()), !by_update);
-    bound("f.updated_at", " <= ", filter.updated_to.map(|at| at.micros()), !by_update);
-    bound("f.created_at", " >= ", filter.created_from.map(|at| at.micros()), true);
-    bound("f.created_at", " <= ", filter.created_to.map(|at| at.micros()), true);
+    bound("f.updated_at", " >= ", filter.updated_from.map(Timestamp::micros), !by_update);
+    bound("f.updated_at", " <= ", filter.updated_to.map(Timestamp::micros), !by_update);
+    bound("f.created_at", " >= ", filter.created_from.map(Timestamp::micros), true);
+    bound("f.created_at", " <= ", filter.created_to.map(Timestamp::micros), true);
     // The same range in row numbers, which is where a walk can begin and end.
     let column = number(indexed);
     bound(column, " >= ", filter.created_from.map(|at| at.millis().max(0) << 15), !by_number);
@@ -131,7 +131,7 @@ async fn number_of(pool: &SqlitePool, cursor: &CursorKey) -> CatalogResult<i64> 
         .fetch_optional(pool)
         .await
         .map_err(said(ACTION))?;
-    Ok(found.unwrap_or_else(|| seq(crate::model::Timestamp::from_micros(created_at), cursor.id)))
+    Ok(found.unwrap_or_else(|| seq(Timestamp::from_micros(created_at), cursor.id)))
 }
 
 async fn count(pool: &SqlitePool, query: &FileQuery, expression: Option<&str>) -> CatalogResult<(Option<u64>, bool)> {
