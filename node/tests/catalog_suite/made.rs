@@ -153,6 +153,9 @@ pub fn commit(row: &FileRow) -> Commit {
     Commit { transaction_id: row.attr.tx, row: row.clone(), duration_ms: 7 }
 }
 
+/// Makes every start later than the one before.
+static STARTED: AtomicU64 = AtomicU64::new(0);
+
 /// The intent that announces this revision.
 pub fn intent(row: &FileRow, operation_type: OperationType) -> WalRow {
     let mut data = json!({
@@ -164,7 +167,6 @@ pub fn intent(row: &FileRow, operation_type: OperationType) -> WalRow {
         data["created_by_id"] = Value::String(row.attr.created_by_id.clone());
         data["idempotency_key"] = Value::String(key.clone());
     }
-    static STARTED: AtomicU64 = AtomicU64::new(0);
     let later = i64::try_from(STARTED.fetch_add(1, Ordering::Relaxed)).unwrap();
     WalRow {
         transaction_id: row.attr.tx,

@@ -1,5 +1,14 @@
 //! The behaviour every catalog has, whatever its make. A new make is one line at the end of this file.
 
+#![allow(
+    clippy::unwrap_used,
+    clippy::panic,
+    clippy::assigning_clones,
+    clippy::similar_names,
+    missing_docs,
+    reason = "a test fails by panicking, and says so better in few words"
+)]
+
 mod closing;
 mod filters;
 mod intents;

@@ -154,7 +154,7 @@ async fn block(conn: &mut SqliteConnection, transactions: Option<String>) -> Cat
     let Some(transactions) = transactions else { return Ok(()) };
     sqlx::query(
         "UPDATE files SET blocked_by = (SELECT w.transaction_id FROM wal AS w \
-         WHERE w.file_id = files.file_id AND w.status = 'FAILED' ORDER BY w.started_at LIMIT 1) \
+         WHERE w.file_id = files.file_id AND +w.status = 'FAILED' ORDER BY w.started_at LIMIT 1) \
          WHERE file_id IN (SELECT w.file_id FROM json_each(?1) AS r CROSS JOIN wal AS w \
          ON w.transaction_id = unhex(r.value))",
     )

@@ -132,7 +132,7 @@ pub(super) async fn write(
          SELECT r.value ->> 'seq', unhex(r.value ->> 'file_id'), r.value ->> 'status', r.value ->> 'revision', \
          r.value ->> 'file_size', r.value ->> 'created_at', r.value ->> 'updated_at', r.value ->> 'cached_at', \
          r.value ->> 'damaged', \
-         (SELECT transaction_id FROM wal WHERE file_id = unhex(r.value ->> 'file_id') AND status = 'FAILED' \
+         (SELECT transaction_id FROM wal WHERE file_id = unhex(r.value ->> 'file_id') AND +status = 'FAILED' \
           ORDER BY started_at LIMIT 1), \
          r.value ->> 'created_by_id', r.value ->> 'created_by_username', r.value ->> 'original_filename', \
          r.value ->> 'name_lower', r.value ->> 'extension', r.value ->> 'content_type', \
