@@ -146,16 +146,15 @@ impl Inner {
             unknown: Map::new(),
         };
         let intent = wal_row(tx, operation_type, &next, caller, &intent)?;
-        self.storage.stage_attr(pass.term(), tx, bytes.into()).await?;
         let operation = Operation {
             pass,
             intent,
             row: FileRow { attr: next, cached_at: Timestamp::now(), damaged: false, blocked_by: None },
             _file_lock: Some(held.lock),
-            _key_lock: None,
+            key_lock: None,
             _promise: None,
         };
-        self.carry_out(operation, Change::Attr(held.on_disk)).await
+        self.carry_out(operation, Change::Attr { before: held.on_disk, next: bytes.into() }).await
     }
 }
 
