@@ -1,5 +1,9 @@
 //! What the OpenAPI document says about requests, and names of fixed values. These types describe; nothing reads them.
-#![allow(dead_code, reason = "their fields are read by the generator of the OpenAPI document only")]
+#![allow(
+    dead_code,
+    clippy::struct_field_names,
+    reason = "their fields are read by the generator of the OpenAPI document only"
+)]
 
 mod names;
 mod params;
