@@ -1,1 +1,29 @@
-//! x
+//! The parts of whole-system tests and benchmarks, as values that clean up after themselves: a node that is a real
+//! process, clients, tokens, a small disk, and the checks that have to hold after every crash.
+
+pub mod answer;
+pub mod binaries;
+pub mod check;
+pub mod client;
+pub mod content;
+pub mod ledger;
+pub mod metrics;
+pub mod node;
+pub mod setup;
+pub mod tmpfs;
+pub mod tokens;
+pub mod upload;
+pub mod volume;
+pub mod wire;
+
+pub use answer::Answer;
+pub use client::Client;
+pub use content::Content;
+pub use ledger::Ledger;
+pub use metrics::Metrics;
+pub use node::{Node, Started};
+pub use setup::Setup;
+pub use tmpfs::Tmpfs;
+pub use tokens::Tokens;
+pub use upload::Upload;
+pub use wire::Wire;

@@ -1,3 +1,5 @@
-//! The storage node with fail points compiled in: only tests build it.
+//! The storage node with its fail points compiled in: only tests build it.
 
-fn main() {}
+fn main() -> std::process::ExitCode {
+    storage_node::commands::main()
+}

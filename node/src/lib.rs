@@ -4,11 +4,14 @@
 //! using the words of `model`. Nothing points back; `commands` wires.
 
 pub mod catalog;
+pub mod commands;
 pub mod config;
 pub mod election;
 pub mod element;
+pub mod failpoint;
 pub mod files;
 pub mod http;
+pub mod jobs;
 pub mod model;
 pub mod security;
 pub mod settling;

@@ -1,1 +1,83 @@
-//! x
+//! The lock: one process for one element, where there is no cluster to elect a master.
+
+use std::fs::{File, OpenOptions, TryLockError};
+use std::io::{Read, Seek, Write};
+use std::path::{Path, PathBuf};
+
+use super::{Election, MastershipLost, Role};
+use crate::storage::{StorageError, StorageResult};
+
+/// Operating-system locks held for as long as the process lives: on the volume, and beside the catalog. The system
+/// releases them when the process ends, however it ends.
+pub struct LockElection {
+    holder: String,
+    _held: Vec<File>,
+}
+
+impl LockElection {
+    /// Takes the locks on `paths` (made if need be), or says who holds one.
+    ///
+    /// # Errors
+    /// [`StorageError::Locked`] when another process holds one of them.
+    pub fn acquire(paths: &[PathBuf]) -> StorageResult<Self> {
+        let holder = holder();
+        let held = paths.iter().map(|path| lock(path, &holder)).collect::<Result<_, _>>()?;
+        Ok(Self { holder, _held: held })
+    }
+}
+
+impl Election for LockElection {
+    fn role(&self) -> Role {
+        Role::Standalone
+    }
+
+    fn holder(&self) -> String {
+        self.holder.clone()
+    }
+
+    /// The system takes the lock away only with the process, so while this runs it stands.
+    fn check(&self) -> Result<(), MastershipLost> {
+        Ok(())
+    }
+}
+
+fn lock(path: &Path, holder: &str) -> StorageResult<File> {
+    let failed = |source| StorageError::Io { action: "lock", path: path.display().to_string(), source };
+    let mut file = OpenOptions::new().read(true).write(true).create(true).truncate(false).open(path).map_err(failed)?;
+    match file.try_lock() {
+        Ok(()) => {}
+        Err(TryLockError::WouldBlock) => {
+            let mut held_by = String::new();
+            let _ = Read::by_ref(&mut file).take(256).read_to_string(&mut held_by);
+            let known = held_by.trim();
+            let holder = if known.is_empty() { "by another process".to_owned() } else { format!("by {known}") };
+            return Err(StorageError::Locked { path: path.display().to_string(), holder });
+        }
+        Err(TryLockError::Error(source)) => return Err(failed(source)),
+    }
+    // For people who ask who holds it; nothing depends on it.
+    let noted = file.set_len(0).and_then(|()| file.rewind()).and_then(|()| writeln!(file, "{holder}"));
+    noted.map_err(failed)?;
+    Ok(file)
+}
+
+fn holder() -> String {
+    let host = rustix::system::uname().nodename().to_string_lossy().into_owned();
+    format!("process {} on {host}", std::process::id())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Election, LockElection};
+
+    #[test]
+    fn a_second_holder_is_refused_and_told_who_holds_it() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("lock");
+        let first = LockElection::acquire(std::slice::from_ref(&path)).unwrap();
+        let refused = LockElection::acquire(std::slice::from_ref(&path)).err().unwrap().to_string();
+        assert!(refused.contains(&first.holder()), "{refused}");
+        drop(first);
+        assert!(LockElection::acquire(&[path]).is_ok());
+    }
+}

@@ -1,16 +1,37 @@
 //! What is true of the element as a whole: identity, mode, term, capacity, and whether it takes writes now.
 
 mod capacity;
+mod file;
+mod gate;
+mod health;
+mod identity;
+mod mode_change;
+mod retention;
+mod space;
+mod step;
 
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use parking_lot::RwLock;
 use serde::Serialize;
 use storage_element_crds::Mode;
 use uuid::Uuid;
 
-pub use capacity::{Capacity, Level};
+pub use capacity::{Capacity, CapacityRules, Level, Threshold};
+pub use file::{ELEMENT_SCHEMA_VERSION, ElementFile};
+pub use gate::{Closed, Door, Gate, Pass};
+pub use health::{Health, PartHealth};
+pub use identity::{Adoption, CatalogFound, Found, StorageFound, Verdict, judge};
+pub use mode_change::{ModeAnswer, ModeChanges, ModeError, ModeRequest};
+pub use retention::{Kept, RetentionRules};
+pub use space::{Ledger, Promise, Promised};
+pub use step::Phase;
 
-use crate::catalog::Transition;
-use crate::election::Role;
-use crate::model::{Epoch, Timestamp};
+use crate::catalog::{SharedCatalog, Transition};
+use crate::election::{Election, Role};
+use crate::model::{Epoch, Term, Timestamp};
+use crate::storage::{SharedStorage, Space};
 
 /// What the element is right now, taken at one moment.
 #[derive(Clone, Debug, PartialEq, Serialize)]
@@ -39,44 +60,163 @@ pub struct ElementView {
     pub last_rollback_id: Option<String>,
 }
 
-/// Whether a part of the node works.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
-pub struct PartHealth {
-    /// Whether it works.
-    pub ok: bool,
-    /// What is wrong, or what it is.
-    pub message: String,
-}
-
-/// The state of each part that readiness depends on.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
-pub struct Health {
-    /// The catalog.
-    pub database: PartHealth,
-    /// The storage.
-    pub storage: PartHealth,
-    /// The mode, and whether the configured one differs.
-    pub mode: PartHealth,
-    /// Who is master, and whether settling is done.
-    pub election: PartHealth,
+struct State {
+    file: ElementFile,
+    term: Option<Term>,
+    transition: Option<(Transition, Option<Timestamp>)>,
 }
 
 /// The element as this node serves it.
-pub struct Element {}
+pub struct Element {
+    storage: SharedStorage,
+    catalog: SharedCatalog,
+    election: Arc<dyn Election>,
+    gate: Gate,
+    state: RwLock<State>,
+    configured_mode: Option<Mode>,
+    rules: CapacityRules,
+    retention: RetentionRules,
+    ledger: Arc<Ledger>,
+    /// The catalog holds what the attr files say: interrupted operations are settled, a due rebuild has ended.
+    catalog_trusted: AtomicBool,
+}
+
+/// What an element is served with.
+pub struct ElementParts {
+    /// Where its files are.
+    pub storage: SharedStorage,
+    /// Its catalog.
+    pub catalog: SharedCatalog,
+    /// Who may write.
+    pub election: Arc<dyn Election>,
+    /// The mode the configuration names; `None` where an operator decides it.
+    pub configured_mode: Option<Mode>,
+    /// What the configuration says about capacity.
+    pub rules: CapacityRules,
+    /// What the configuration says about retention.
+    pub retention: RetentionRules,
+}
 
 impl Element {
+    /// An element whose term has begun and whose interrupted operations are not settled yet: its gate is closed.
+    pub fn new(parts: ElementParts, file: ElementFile, term: Term) -> Self {
+        Self {
+            storage: parts.storage,
+            catalog: parts.catalog,
+            election: parts.election,
+            gate: Gate::new(Closed::Recovering("interrupted operations are being settled".to_owned())),
+            state: RwLock::new(State { file, term: Some(term), transition: None }),
+            configured_mode: parts.configured_mode,
+            rules: parts.rules,
+            retention: parts.retention,
+            ledger: Arc::default(),
+            catalog_trusted: AtomicBool::new(false),
+        }
+    }
+
     /// What the element is right now.
     pub fn view(&self) -> ElementView {
-        unimplemented!()
+        let state = self.state.read();
+        ElementView {
+            element_id: state.file.element_id,
+            created_at: state.file.created_at,
+            mode: state.file.mode,
+            mode_changed_at: state.file.mode_changed_at,
+            configured_mode: self.configured_mode,
+            epoch: state.file.epoch,
+            role: self.election.role(),
+            master: Some(self.election.holder()),
+            transition: state.transition.clone(),
+            last_transition_id: state.file.last_transition_id.clone(),
+            last_rollback_id: state.file.last_rollback_id.clone(),
+        }
     }
 
-    /// How full it is. Cached for a second.
+    /// The mode in force.
+    pub fn mode(&self) -> Mode {
+        self.state.read().file.mode
+    }
+
+    /// What `element.json` says.
+    pub fn file(&self) -> ElementFile {
+        self.state.read().file.clone()
+    }
+
+    /// `element.json` was replaced by this.
+    pub(super) fn set_file(&self, file: ElementFile) {
+        self.state.write().file = file;
+    }
+
+    /// A mode change has begun, holds the door until a moment, or has ended.
+    pub(super) fn set_transition(&self, transition: Option<(Transition, Option<Timestamp>)>) {
+        self.state.write().transition = transition;
+    }
+
+    /// The term this node is master in, if it is.
+    pub fn term(&self) -> Option<Term> {
+        self.state.read().term
+    }
+
+    /// The gate every write passes.
+    pub const fn gate(&self) -> &Gate {
+        &self.gate
+    }
+
+    /// Whether reads may take the catalog's word.
+    pub fn catalog_trusted(&self) -> bool {
+        self.catalog_trusted.load(Ordering::Acquire)
+    }
+
+    /// Settling and a due rebuild have ended: reads take the catalog's word, and writes are let in where the mode
+    /// allows any.
+    pub fn recovered(&self) {
+        self.catalog_trusted.store(true, Ordering::Release);
+        if let (Some(term), true) = (self.term(), self.mode().is_writable()) {
+            self.gate.open(term);
+        }
+    }
+
+    /// This node's term is over: no writes any more, running ones end.
+    pub fn step_down(&self, reason: &str) {
+        tracing::error!(reason, "this node is no longer the master: it takes no writes any more");
+        self.gate.close(Closed::NotMaster(reason.to_owned()), true);
+    }
+
+    /// How full it is, what is promised to uploads counted as taken.
     pub async fn capacity(&self) -> Capacity {
-        unimplemented!()
+        let promised = self.ledger.promised();
+        let (space, stored) = self.measure().await;
+        self.rules.judge(space, stored, promised.most(self.ledger.promised()))
     }
 
-    /// The state of each part that readiness depends on. Answers within seconds even when a part hangs.
-    pub async fn health(&self) -> Health {
-        unimplemented!()
+    /// Promises space for `bytes` more of one file, or says why there is none.
+    pub async fn promise(&self, promise: &mut Promise, bytes: u64) -> Result<(), String> {
+        let before = self.ledger.promised();
+        let (space, stored) = self.measure().await;
+        promise
+            .extend(bytes, |promised| self.rules.takes(self.rules.judge(space, stored, before.most(promised)), bytes))
+    }
+
+    /// A promise of nothing yet.
+    pub fn begin_promise(&self) -> Promise {
+        self.ledger.begin()
+    }
+
+    /// What the configuration says about retention.
+    pub const fn retention(&self) -> &RetentionRules {
+        &self.retention
+    }
+
+    async fn measure(&self) -> (Option<Space>, u64) {
+        let space = match self.storage.space().await {
+            Ok(space) => space,
+            Err(error) => {
+                tracing::warn!(%error, "the space left on the storage cannot be told");
+                None
+            }
+        };
+        // The sums matter only against a quota; without a catalog no upload is taken anyway.
+        let totals = self.catalog.totals().await.unwrap_or_default();
+        (space, totals.active_bytes + totals.deleted_bytes)
     }
 }

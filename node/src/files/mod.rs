@@ -2,112 +2,145 @@
 //!
 //! The write protocol is here, and only here: intent, data, attr, cache, commit. This room knows no HTTP and no SQL.
 
+mod change;
 mod error;
+mod merge_patch;
+mod protocol;
+mod reading;
 mod request;
+mod upload;
 
-use std::ops::Range;
 use std::sync::Arc;
+use std::time::Duration;
 
-use bytes::Bytes;
+use tokio::sync::Semaphore;
+use tokio_util::task::TaskTracker;
 use uuid::Uuid;
 
 pub use error::{FileError, FileResult};
 pub use request::{Patch, RetentionWish, UploadFields};
+pub use upload::{Upload, UploadStart};
 
-use crate::model::{Attr, FileQuery, FileRow, Page};
-use crate::security::Caller;
-use crate::storage::DataStream;
+use crate::catalog::SharedCatalog;
+use crate::election::Election;
+use crate::element::{Closed, Element, Pass};
+use crate::model::{Attr, FileIds};
+use crate::settling::{KeyLocks, Live, Settler};
+use crate::storage::SharedStorage;
+use crate::telemetry::metrics::Metrics;
 
 /// Judges a file's current state before it is changed or read (RFC 9110 preconditions), under the file's lock.
 pub type Precheck<'a> = &'a (dyn Fn(&Attr) -> FileResult<()> + Send + Sync);
 
+/// Limits of operations on files.
+#[derive(Clone, Copy, Debug)]
+pub struct FileLimits {
+    /// The largest file, in bytes; `None` is without limit.
+    pub file_bytes: Option<u64>,
+    /// Uploads at once.
+    pub concurrent_uploads: usize,
+    /// How long a row of the catalog is believed without a look at its attr, in `edit` and `rw`.
+    pub row_ttl: Duration,
+    /// The same in `ro` and `ar`.
+    pub row_ttl_sealed: Duration,
+}
+
+/// What operations on files work with.
+pub struct FilesParts {
+    /// Where the bytes are.
+    pub storage: SharedStorage,
+    /// The catalog.
+    pub catalog: SharedCatalog,
+    /// Who may write.
+    pub election: Arc<dyn Election>,
+    /// The element.
+    pub element: Arc<Element>,
+    /// Which transactions have an owner.
+    pub live: Arc<Live>,
+    /// One writer for each file.
+    pub locks: Arc<KeyLocks<Uuid>>,
+    /// What ends an operation that failed after its intent.
+    pub settler: Settler,
+    /// Where ids come from.
+    pub ids: FileIds,
+    /// The limits.
+    pub limits: FileLimits,
+    /// What is counted.
+    pub metrics: Arc<Metrics>,
+}
+
 /// The operations on files.
 #[derive(Clone)]
 pub struct Files {
-    inner: Arc<()>,
+    inner: Arc<Inner>,
 }
 
-/// How an upload begins.
-pub enum UploadStart {
-    /// The idempotency key was used before: this is the file it made.
-    Replay(Box<FileRow>),
-    /// Send the data.
-    Begin(Box<Upload>),
-}
-
-/// An upload on its way. Dropped before [`finish`](Self::finish), it leaves nothing behind.
-pub struct Upload {
-    _files: Files,
-}
-
-impl Upload {
-    /// The data begins: its name as sent by the client (raw) and its media type, if it is valid.
-    pub async fn begin_file(&mut self, _filename: &str, _content_type: Option<&str>) -> FileResult<()> {
-        unimplemented!()
-    }
-
-    /// The next piece of data. Fails when a limit is passed, space is out, or this node may no longer write.
-    pub async fn write(&mut self, _piece: Bytes) -> FileResult<()> {
-        unimplemented!()
-    }
-
-    /// All data and fields are here: publishes the file. When this returns the file survives a power cut.
-    pub async fn finish(self, _fields: UploadFields) -> FileResult<FileRow> {
-        unimplemented!()
-    }
-
-    /// Returns when the upload has to end although its client still sends: mastership lost, or a mode change.
-    /// The error to answer with. Cancel safe.
-    pub async fn interrupted(&mut self) -> FileError {
-        unimplemented!()
-    }
+pub(crate) struct Inner {
+    storage: SharedStorage,
+    catalog: SharedCatalog,
+    election: Arc<dyn Election>,
+    element: Arc<Element>,
+    live: Arc<Live>,
+    locks: Arc<KeyLocks<Uuid>>,
+    keys: KeyLocks<(String, String)>,
+    settler: Settler,
+    ids: FileIds,
+    limits: FileLimits,
+    metrics: Arc<Metrics>,
+    uploads: Arc<Semaphore>,
+    /// Operations past their intent: they end even when their client has gone.
+    running: TaskTracker,
 }
 
 impl Files {
-    /// Everything about an upload that needs no body: mode, mastership, transition, capacity, number of uploads, and
-    /// whether `key` was used before. `declared` is the request's length in bytes, where it was said.
-    pub async fn start_upload(
-        &self,
-        _caller: &Caller,
-        _declared: Option<u64>,
-        _key: Option<&str>,
-    ) -> FileResult<UploadStart> {
-        unimplemented!()
+    /// Operations on files over these parts.
+    pub fn new(parts: FilesParts) -> Self {
+        let inner = Inner {
+            storage: parts.storage,
+            catalog: parts.catalog,
+            election: parts.election,
+            element: parts.element,
+            live: parts.live,
+            locks: parts.locks,
+            keys: KeyLocks::default(),
+            settler: parts.settler,
+            ids: parts.ids,
+            uploads: Arc::new(Semaphore::new(parts.limits.concurrent_uploads.min(Semaphore::MAX_PERMITS))),
+            limits: parts.limits,
+            metrics: parts.metrics,
+            running: TaskTracker::new(),
+        };
+        Self { inner: Arc::new(inner) }
     }
 
-    /// One file's metadata. Deleted and blocked files are not found.
-    pub async fn metadata(&self, _id: Uuid) -> FileResult<FileRow> {
-        unimplemented!()
+    /// Returns when every operation past its intent has ended. Nothing may be begun any more.
+    pub async fn drained(&self) {
+        self.inner.running.close();
+        self.inner.running.wait().await;
     }
+}
 
-    /// A list or search.
-    pub async fn list(&self, _query: &FileQuery) -> FileResult<Page> {
-        unimplemented!()
+impl Inner {
+    /// Lets a write in, or says why not. The mode is asked first: it is the answer that does not pass by itself.
+    fn enter(&self, operation: storage_element_crds::Operation) -> FileResult<Pass> {
+        let mode = self.element.mode();
+        if !mode.allows(operation) {
+            return Err(FileError::ModeNotAllowed { mode, operation });
+        }
+        if let Some(reason) = self.storage.broken() {
+            return Err(FileError::StorageUnavailable(reason));
+        }
+        self.element.gate().enter().map_err(closed)
     }
+}
 
-    /// One file's metadata for a download; in `ar` [`FileError::Archived`] if it is there.
-    pub async fn for_download(&self, _id: Uuid) -> FileResult<FileRow> {
-        unimplemented!()
-    }
-
-    /// The data of a file in `range`, in pieces of up to 256 KiB.
-    pub async fn read(&self, _row: &FileRow, _range: Range<u64>) -> FileResult<DataStream> {
-        unimplemented!()
-    }
-
-    /// Changes a file's description. A patch that changes nothing makes no revision.
-    pub async fn update(
-        &self,
-        _caller: &Caller,
-        _id: Uuid,
-        _patch: Patch,
-        _check: Precheck<'_>,
-    ) -> FileResult<FileRow> {
-        unimplemented!()
-    }
-
-    /// Deletes a file, finally.
-    pub async fn delete(&self, _caller: &Caller, _id: Uuid, _check: Precheck<'_>) -> FileResult<()> {
-        unimplemented!()
+/// Why the gate is closed, as an answer.
+fn closed(reason: Closed) -> FileError {
+    match reason {
+        Closed::Recovering(why) => FileError::Recovering(why),
+        Closed::NotMaster(why) => FileError::NotMaster(why),
+        Closed::Transition => FileError::TransitionInProgress,
+        Closed::Stopping => FileError::NotMaster("it is stopping".to_owned()),
+        Closed::StorageBroken(why) => FileError::StorageUnavailable(why),
     }
 }

@@ -177,8 +177,8 @@ mod tests {
     #[test]
     fn the_parts_stand_in_order() {
         let name = storage_filename("Договор №7.pdf", "i.petrov", ID);
-        assert_eq!(name.storage_filename, "Договор №7_i.petrov_20250831T064826_01990000000070008000000000000001.pdf");
-        assert!(name.storage_path.as_str().starts_with("2025/08/31/06/"));
+        assert_eq!(name.storage_filename, "Договор №7_i.petrov_20250831T120024_01990000000070008000000000000001.pdf");
+        assert!(name.storage_path.as_str().starts_with("2025/08/31/12/"));
     }
 
     #[test]

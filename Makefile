@@ -1,0 +1,50 @@
+# The commands of this repository. `make test` proves it, `make bench` measures it.
+
+SHELL := bash
+.SHELLFLAGS := -euo pipefail -c
+.DELETE_ON_ERROR:
+.DEFAULT_GOAL := build
+
+# Outside the work tree, so that a fresh clone builds nothing twice.
+export CARGO_TARGET_DIR ?= $(or $(XDG_CACHE_HOME),$(HOME)/.cache)/storage-element/target
+
+CARGO := cargo --locked
+
+.PHONY: build run check unit binaries e2e test bench bench-smoke needs bench-needs
+
+build: ## The node, for people
+	$(CARGO) build -p storage-node
+
+run: ## A node with nothing installed: SQLite, a local folder, a generated key
+	$(CARGO) run -p storage-node -- dev
+
+check: ## Format and lints; warnings are errors
+	cargo fmt --all --check
+	$(CARGO) clippy --workspace --all-targets --all-features -- -D warnings
+
+unit: ## Tests that need no process
+	$(CARGO) test -p storage-element-crds -p storage-node
+
+binaries: ## The programs that the whole-system tests run
+	$(CARGO) build -p storage-node
+	$(CARGO) build -p storage-node --features failpoints --bin storage-node-failpoints
+
+e2e: needs binaries ## Whole-system tests: real processes, killed, filled, starved
+	$(CARGO) test -p storage-element-e2e -- --test-threads=2
+
+# The benchmark is only run for a moment, to prove that it runs; then the tests, whose last line is the verdict.
+test: needs check unit binaries bench-smoke ## All of it
+	$(CARGO) test -p storage-element-e2e -- --test-threads=2
+
+bench: bench-needs ## The node beside the physical limit and beside nginx, in under three minutes
+	$(CARGO) build --release -p storage-node
+	$(CARGO) build --release -p storage-element-e2e --bin bench
+	"$$CARGO_TARGET_DIR/release/bench" --json "$$CARGO_TARGET_DIR/bench.json"
+
+bench-smoke: bench-needs binaries
+	$(CARGO) build -p storage-element-e2e --bin bench
+	"$$CARGO_TARGET_DIR/debug/bench" --smoke --json "$$CARGO_TARGET_DIR/bench-smoke.json"
+
+# COMMAND:PACKAGE. Installed with apt-get when missing and we may; else the test that needs it says so.
+needs: ; @e2e/install-missing cc:gcc curl:curl mount:mount
+bench-needs: ; @e2e/install-missing nginx:nginx-light

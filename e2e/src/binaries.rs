@@ -1,0 +1,35 @@
+//! Finds the programs under test, which cargo built beside the running test.
+
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context, Result, bail};
+
+/// The node as people run it.
+pub const NODE: &str = "storage-node";
+
+/// The node with the named fail points compiled in.
+pub const NODE_WITH_FAILPOINTS: &str = "storage-node-failpoints";
+
+/// Where the program `name` is: in the folder of the running executable or, for tests (which live in `deps/`), the
+/// folder above.
+///
+/// # Errors
+/// When it was not built; the message says how to build it.
+pub fn find(name: &str) -> Result<PathBuf> {
+    let own = std::env::current_exe().context("the running test has no path")?;
+    let folders = own.ancestors().skip(1).take(2);
+    if let Some(found) = folders.map(|folder| folder.join(name)).find(|path| path.is_file()) {
+        return Ok(found);
+    }
+    bail!(
+        "{name} was not found beside {}: run `make test`, or build it with `{}`",
+        own.display(),
+        how_to_build(name, &own)
+    )
+}
+
+fn how_to_build(name: &str, own: &Path) -> String {
+    let profile = if own.components().any(|part| part.as_os_str() == "release") { " --release" } else { "" };
+    let features = if name == NODE_WITH_FAILPOINTS { " --features failpoints" } else { "" };
+    format!("cargo build{profile} -p storage-node{features} --bin {name}")
+}

@@ -1,0 +1,215 @@
+//! At every named step of upload, update, delete and takeover the process aborts, or the step returns an error; each
+//! time everything that was acknowledged is there, everything else is whole or absent, and nothing is left behind.
+
+use std::collections::VecDeque;
+use std::os::unix::process::ExitStatusExt;
+use std::sync::Mutex;
+use std::time::{Duration, Instant};
+
+use anyhow::{Context, Result, bail, ensure};
+use storage_element_e2e::{Content, Ledger, Node, Setup, Started, Upload, binaries, check};
+
+/// `abort` kills the process from inside, so that nothing of it runs any more.
+const SIGKILL: i32 = 9;
+/// Nodes at a time: most of the time they wait for a disk or for the settler.
+const LANES: usize = 4;
+/// An error at these points of the catalog or the volume is an outage: writes return with the settler at the latest.
+const RETURN_PATIENCE: Duration = Duration::from_secs(25);
+/// Three operations that wait behind their intents, and an upload that kills the node behind its commit point: the next
+/// start has each to settle, the first three by undoing, the last by redoing.
+const LEAVE_UNSETTLED: &str = "upload.after_intent=1*sleep(60000);update.after_intent=1*sleep(60000);\
+                               delete.after_intent=1*sleep(60000);local.after_rename_attr=1*return(abort)";
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Action {
+    Abort,
+    Error,
+}
+
+#[test]
+fn an_abort_at_every_fail_point_loses_nothing() -> Result<()> {
+    for_every_point(Action::Abort, abort_at)
+}
+
+#[test]
+fn an_error_at_every_fail_point_loses_nothing() -> Result<()> {
+    for_every_point(Action::Error, error_at)
+}
+
+/// Runs `act` for each point the program knows, some at a time, and tells all points that failed.
+fn for_every_point(action: Action, act: fn(&str) -> Result<()>) -> Result<()> {
+    let points = points()?;
+    let (queue, failed) = (Mutex::new(VecDeque::from(points.clone())), Mutex::new(Vec::new()));
+    let next = || queue.lock().ok()?.pop_front();
+    std::thread::scope(|scope| {
+        for _ in 0..LANES {
+            scope.spawn(|| {
+                while let Some(point) = next() {
+                    if let Err(error) = act(&point)
+                        && let Ok(mut failed) = failed.lock()
+                    {
+                        failed.push(format!("{point}, {action:?}: {error:?}"));
+                    }
+                }
+            });
+        }
+    });
+    let failed = failed.into_inner().unwrap_or_default();
+    ensure!(failed.is_empty(), "{} of {} fail points:\n{}", failed.len(), points.len(), failed.join("\n\n"));
+    println!("{} fail points, {action:?}", points.len());
+    Ok(())
+}
+
+fn points() -> Result<Vec<String>> {
+    let binary = binaries::find(binaries::NODE_WITH_FAILPOINTS)?;
+    let output = std::process::Command::new(&binary).arg("failpoints").output()?;
+    ensure!(output.status.success(), "`{} failpoints` ended with {}", binary.display(), output.status);
+    let points: Vec<String> = String::from_utf8(output.stdout)?.lines().map(str::to_owned).collect();
+    for operation in ["upload.", "update.", "delete.", "takeover."] {
+        ensure!(points.iter().any(|point| point.starts_with(operation)), "no fail point of {operation}: {points:?}");
+    }
+    Ok(points)
+}
+
+fn abort_at(point: &str) -> Result<()> {
+    let mut case = Case::begin(point)?;
+    case.node.set_env("FAILPOINTS", &format!("{point}=1*return(abort)"));
+    let mut died = match case.node.try_start()? {
+        Started::Exited(status) => Some(status),
+        Started::Ready => {
+            case.operate()?;
+            case.node.wait(Duration::from_secs(1))?
+        }
+    };
+    if died.is_none() {
+        // Steps of an orderly end.
+        case.node.signal(rustix::process::Signal::TERM)?;
+        died = case.node.wait(Duration::from_secs(20))?;
+    }
+    let died = died.context("the node neither reached the point nor ended")?;
+    ensure!(died.signal() == Some(SIGKILL), "the point was never reached: the node ended with {died}");
+    case.node.unset_env("FAILPOINTS");
+    case.node.start()?;
+    case.run(|node, ledger| Box::pin(check::everything(node, ledger)))
+}
+
+fn error_at(point: &str) -> Result<()> {
+    let mut case = Case::begin(point)?;
+    case.node.set_env("FAILPOINTS", &format!("{point}=1*return(error)"));
+    match case.node.try_start()? {
+        // A takeover that cannot be done ends the process with a sentence; the next start does it.
+        Started::Exited(status) => {
+            ensure!(status.code().is_some_and(|code| code != 0), "an error at the start ended with {status}");
+            case.node.unset_env("FAILPOINTS");
+            case.node.start()?;
+        }
+        Started::Ready => {
+            case.operate()?;
+            ensure!(case.node.is_running()?, "an error ended the node:\n{}", case.node.log_tail());
+            case.node.unset_env("FAILPOINTS");
+        }
+    }
+    case.writes_return()?;
+    case.run(|node, ledger| Box::pin(check::everything(node, ledger)))
+}
+
+/// A node with a history, and a runtime for its clients.
+struct Case {
+    node: Node,
+    ledger: Ledger,
+    runtime: tokio::runtime::Runtime,
+}
+
+type Checked<'a> = std::pin::Pin<Box<dyn Future<Output = Result<()>> + 'a>>;
+
+impl Case {
+    /// A node with files to change and to delete. For points that a start passes it has been killed before,
+    /// so that its next start finds something to settle.
+    fn begin(point: &str) -> Result<Self> {
+        let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build()?;
+        let node = Setup::new().with_failpoints().start()?;
+        let mut case = Self { node, ledger: Ledger::new(), runtime };
+        for label in ["kept", "to-change", "to-delete"] {
+            case.upload(label)?.context("no answer")?.expect(201)?;
+        }
+        if ["takeover.", "settle.", "element_file.", "local."].iter().any(|kind| point.starts_with(kind)) {
+            case.leave_unsettled()?;
+        } else {
+            case.node.stop()?;
+        }
+        Ok(case)
+    }
+
+    fn leave_unsettled(&mut self) -> Result<()> {
+        self.node.stop()?;
+        self.node.set_env("FAILPOINTS", LEAVE_UNSETTLED);
+        // Each operation that waits holds a thread.
+        self.node.set_env("TOKIO_WORKER_THREADS", "8");
+        self.node.start()?;
+        let (user, operator) = (self.node.client("user")?, self.node.client("operator")?);
+        let (changed, deleted) = (self.ledger.id("to-change")?, self.ledger.id("to-delete")?);
+        let waiting = Upload::new("waiting.txt", Content::bytes("waiting")).field("version", "waiting");
+        let (last, patch) =
+            (Self::file("last").field("version", "last"), serde_json::json!({ "description": "unsettled" }));
+        let (waited, described, gone, killed) = self.runtime.block_on(async {
+            tokio::join!(user.upload(&waiting), user.patch(&changed, &patch), operator.delete(&deleted), async {
+                tokio::time::sleep(Duration::from_millis(700)).await;
+                user.upload(&last).await
+            })
+        });
+        self.ledger.note_upload("waiting", waiting.content().sha256()?, waited.ok().as_ref())?;
+        self.ledger.note_description("to-change", "unsettled", described.ok().as_ref())?;
+        self.ledger.note_deletion("to-delete", gone.ok().as_ref())?;
+        self.ledger.note_upload("last", last.content().sha256()?, killed.ok().as_ref())?;
+        let died = self.node.wait(Duration::from_secs(5))?.context("the node did not kill itself")?;
+        ensure!(died.signal() == Some(SIGKILL), "the node did not kill itself: {died}");
+        self.node.unset_env("TOKIO_WORKER_THREADS");
+        Ok(())
+    }
+
+    /// An upload, a change and a deletion, until the node is gone.
+    fn operate(&mut self) -> Result<()> {
+        self.upload("new")?;
+        let (user, operator) = (self.node.client("user")?, self.node.client("operator")?);
+        if self.node.is_running()? {
+            self.runtime.block_on(self.ledger.describe(&user, "to-change", "changed"))?;
+        }
+        if self.node.is_running()? {
+            self.runtime.block_on(self.ledger.delete(&operator, "to-delete"))?;
+        }
+        Ok(())
+    }
+
+    /// The next write is taken: at once, or when the outage is over, or after a restart if the volume's state is not
+    /// known any more (an fsync that failed), in which case the node has to say so.
+    fn writes_return(&mut self) -> Result<()> {
+        let begun = Instant::now();
+        for attempt in 0.. {
+            let answer = self.upload(&format!("next-{attempt}"))?.context("no answer to the next write")?;
+            if answer.status == 201 {
+                return Ok(());
+            }
+            ensure!(answer.status == 503, "the next write was answered {answer}");
+            if answer.code() == "STORAGE_UNAVAILABLE" && !self.node.is_ready() {
+                self.node.stop()?;
+                self.node.start()?;
+            }
+            ensure!(begun.elapsed() < RETURN_PATIENCE, "writes do not return: {answer}");
+            std::thread::sleep(Duration::from_millis(500));
+        }
+        bail!("unreachable: the loop ends by itself")
+    }
+
+    fn upload(&mut self, label: &str) -> Result<Option<storage_element_e2e::Answer>> {
+        let (client, upload) = (self.node.client("user")?, Self::file(label));
+        self.runtime.block_on(self.ledger.upload(&client, label, upload))
+    }
+
+    fn file(label: &str) -> Upload {
+        Upload::new(format!("{label}.txt"), Content::bytes(label.repeat(50)))
+    }
+
+    fn run<'a>(&'a mut self, check: impl FnOnce(&'a mut Node, &'a Ledger) -> Checked<'a>) -> Result<()> {
+        self.runtime.block_on(check(&mut self.node, &self.ledger))
+    }
+}

@@ -1,0 +1,193 @@
+//! Opening an element: locks, storage, catalog, takeover, settling, and the rebuild that may be due.
+
+use std::ffi::OsString;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use storage_element_crds::Mode;
+use tokio_util::sync::CancellationToken;
+use uuid::Uuid;
+
+use crate::catalog::sqlite::{SqliteCatalog, SqliteOptions};
+use crate::catalog::{CatalogError, SharedCatalog};
+use crate::config::Config;
+use crate::election::lock::LockElection;
+use crate::election::{Election, Role};
+use crate::element::{Adoption, CapacityRules, Element, ElementParts, RetentionRules, Threshold};
+use crate::failpoint;
+use crate::files::{FileLimits, Files, FilesParts};
+use crate::jobs::{self, JobError, Progress, RebuildReport};
+use crate::model::{FileIds, Term};
+use crate::settling::{KeyLocks, Live, SettleError, Settler, Successor, TakenOver, TakeoverError, take_over};
+use crate::storage::local::LocalStorage;
+use crate::storage::{SharedStorage, StorageError};
+use crate::telemetry::metrics::Metrics;
+
+/// Why an element could not be opened.
+#[derive(Debug, thiserror::Error)]
+pub(super) enum OpeningError {
+    #[error(transparent)]
+    Storage(#[from] StorageError),
+    #[error(transparent)]
+    Catalog(#[from] CatalogError),
+    #[error(transparent)]
+    Takeover(#[from] TakeoverError),
+    #[error("interrupted operations could not be settled: {0}")]
+    Settle(#[from] SettleError),
+    #[error("the catalog could not be made again: {0}")]
+    Rebuild(#[from] JobError),
+    #[error(transparent)]
+    Injected(#[from] std::io::Error),
+}
+
+/// Storage and catalog of one element, locked for this process.
+pub(super) struct Locked {
+    pub(super) storage: SharedStorage,
+    pub(super) catalog: SharedCatalog,
+    pub(super) election: Arc<dyn Election>,
+}
+
+/// An element whose term has begun and whose interrupted operations are settled.
+pub(super) struct Opened {
+    pub(super) locked: Locked,
+    pub(super) taken_over: TakenOver,
+    pub(super) settler: Settler,
+    pub(super) live: Arc<Live>,
+    pub(super) locks: Arc<KeyLocks<Uuid>>,
+}
+
+/// Takes the locks, then opens storage and catalog. The catalog's schema is not looked at yet.
+pub(super) async fn lock(config: &Config) -> Result<Locked, OpeningError> {
+    let storage = LocalStorage::open(&config.storage.local.path)?;
+    let database = &config.database.sqlite.path;
+    let folder = database.parent().filter(|folder| !folder.as_os_str().is_empty());
+    if let Some(folder) = folder {
+        std::fs::create_dir_all(folder).map_err(|source| StorageError::Io {
+            action: "make folder",
+            path: folder.display().to_string(),
+            source,
+        })?;
+    }
+    let election = LockElection::acquire(&[storage.lock_path()?, beside(database)])?;
+    let catalog = SqliteCatalog::open(database, SqliteOptions::default()).await?;
+    Ok(Locked { storage: Arc::new(storage), catalog: Arc::new(catalog), election: Arc::new(election) })
+}
+
+/// `PATH.lock`: one process for one SQLite file, whatever volume it is used with.
+fn beside(database: &Path) -> PathBuf {
+    let mut name = OsString::from(database);
+    name.push(".lock");
+    PathBuf::from(name)
+}
+
+/// Begins a term and settles what was interrupted. The rebuild that may be due is the caller's.
+pub(super) async fn open(config: &Config, locked: Locked, metrics: &Arc<Metrics>) -> Result<Opened, OpeningError> {
+    locked.catalog.migrate().await?;
+    let successor = Successor {
+        holder: locked.election.holder(),
+        initial_mode: config.element.mode.unwrap_or(Mode::Edit),
+        expected_id: config.element.id,
+        adoption: match locked.election.role() {
+            Role::Standalone => Adoption::Always,
+            Role::Master | Role::Standby => Adoption::Only(None),
+        },
+    };
+    let taken_over = take_over(locked.storage.as_ref(), locked.catalog.as_ref(), &successor).await?;
+    let term = taken_over.term;
+    tracing::info!(
+        element_id = %taken_over.file.element_id,
+        mode = %taken_over.file.mode,
+        epoch = term.epoch,
+        storage = locked.storage.place(),
+        "a term has begun"
+    );
+    let live = Arc::new(Live::default());
+    let locks = Arc::new(KeyLocks::default());
+    let settler = Settler::new(
+        Arc::clone(&locked.storage),
+        Arc::clone(&locked.catalog),
+        Arc::clone(&live),
+        Arc::clone(&locks),
+        Arc::clone(metrics),
+    );
+    let round = settler.round(term).await?;
+    tracing::info!(?round, "interrupted operations are settled");
+    failpoint::hit("takeover.after_settling")?;
+    // What older terms had staged is kept while any transaction could still need it.
+    if round.is_clean() && taken_over.file.mode.is_writable() {
+        locked.storage.empty_trash().await?;
+    }
+    failpoint::hit("takeover.after_empty_trash")?;
+    Ok(Opened { locked, taken_over, settler, live, locks })
+}
+
+impl Opened {
+    /// The running term.
+    pub(super) const fn term(&self) -> Term {
+        self.taken_over.term
+    }
+
+    /// Makes the catalog again from the attr files.
+    pub(super) async fn rebuild(
+        &self,
+        progress: &Progress,
+        cancel: &CancellationToken,
+    ) -> Result<RebuildReport, JobError> {
+        let (storage, catalog) = (&self.locked.storage, &self.locked.catalog);
+        jobs::rebuild(storage, catalog, &self.locks, self.term(), Uuid::new_v4(), progress, cancel).await
+    }
+
+    /// The element, its gate still closed, and the operations on its files.
+    pub(super) async fn serve(
+        &self,
+        config: &Config,
+        metrics: &Arc<Metrics>,
+    ) -> Result<(Arc<Element>, Files), OpeningError> {
+        let parts = ElementParts {
+            storage: Arc::clone(&self.locked.storage),
+            catalog: Arc::clone(&self.locked.catalog),
+            election: Arc::clone(&self.locked.election),
+            configured_mode: config.element.mode,
+            rules: rules(config),
+            retention: RetentionRules {
+                minimum_days: config.retention.minimum_days,
+                time_to_live_days: config.retention.time_to_live_days,
+                deleted_grace: config.retention.deleted_grace,
+            },
+        };
+        let element = Arc::new(Element::new(parts, self.taken_over.file.clone(), self.term()));
+        let ids = FileIds::default();
+        if let Some(highest) = self.locked.catalog.highest_file_id().await? {
+            ids.raise_to(highest);
+        }
+        let files = Files::new(FilesParts {
+            storage: Arc::clone(&self.locked.storage),
+            catalog: Arc::clone(&self.locked.catalog),
+            election: Arc::clone(&self.locked.election),
+            element: Arc::clone(&element),
+            live: Arc::clone(&self.live),
+            locks: Arc::clone(&self.locks),
+            settler: self.settler.clone(),
+            ids,
+            limits: FileLimits {
+                file_bytes: config.limits.file_bytes,
+                concurrent_uploads: config.limits.concurrent_uploads,
+                row_ttl: config.cache.ttl,
+                row_ttl_sealed: config.cache.ttl_sealed,
+            },
+            metrics: Arc::clone(metrics),
+        });
+        Ok((element, files))
+    }
+}
+
+fn rules(config: &Config) -> CapacityRules {
+    let capacity = &config.capacity;
+    CapacityRules {
+        quota_bytes: capacity.quota_bytes,
+        warning: Threshold { percent: capacity.warning_percent, bytes: capacity.warning_bytes, most_percent: 20.0 },
+        critical: Threshold { percent: capacity.critical_percent, bytes: capacity.critical_bytes, most_percent: 10.0 },
+        full: Threshold { percent: capacity.full_percent, bytes: capacity.full_bytes, most_percent: 5.0 },
+        critical_max_file_bytes: capacity.critical_max_file_bytes,
+    }
+}

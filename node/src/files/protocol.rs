@@ -1,0 +1,269 @@
+//! The write protocol from the intent on: WAL → attr → cache → commit. The order never changes.
+//!
+//! Source of the order: the product specification, `10-node`, section The write protocol.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::sync::oneshot;
+use tokio::time::{Instant, sleep, timeout};
+
+use super::{FileError, FileResult, Inner};
+use crate::catalog::{CatalogError, Commit, CommitVerdict, IntentVerdict};
+use crate::element::{Pass, Promise};
+use crate::failpoint;
+use crate::model::{FileRow, OperationType, Timestamp, WalRow};
+use crate::settling::{KeyGuard, Owned, Settled};
+use crate::storage::{AttrOnDisk, NewFile, PublishError, StorageError};
+use crate::telemetry::metrics::WalOutcome;
+
+/// How long the answer waits for the catalog after the commit point. Then it is "not known yet", and the work goes on.
+const COMMIT_PATIENCE: Duration = Duration::from_secs(5);
+/// How long an intent is asked for again when the catalog does not answer.
+const INTENT_PATIENCE: Duration = Duration::from_secs(2);
+const RETRY_FIRST: Duration = Duration::from_millis(20);
+const RETRY_MOST: Duration = Duration::from_secs(2);
+
+/// What the commit point puts in place.
+pub(super) enum Change {
+    /// A new file: data and attr, staged.
+    New(Box<dyn NewFile>),
+    /// The next revision of an attr, staged, to replace this one.
+    Attr(AttrOnDisk),
+}
+
+/// An operation that is ready for its intent. It holds its file and its place inside the gate until it has ended.
+pub(super) struct Operation {
+    pub(super) pass: Pass,
+    pub(super) intent: WalRow,
+    pub(super) row: FileRow,
+    /// Held, not read.
+    pub(super) _file_lock: Option<KeyGuard<uuid::Uuid>>,
+    /// Held, not read.
+    pub(super) _key_lock: Option<KeyGuard<(String, String)>>,
+    /// Held until the catalog's sums know the file.
+    pub(super) _promise: Option<Promise>,
+}
+
+/// Names of this operation's fail points.
+struct Points {
+    before_intent: &'static str,
+    after_intent: &'static str,
+    before_commit: &'static str,
+    after_commit: &'static str,
+}
+
+impl Operation {
+    const fn points(&self) -> Points {
+        match self.intent.operation_type {
+            OperationType::FileUpdate => Points {
+                before_intent: "update.before_intent",
+                after_intent: "update.after_intent",
+                before_commit: "update.before_commit",
+                after_commit: "update.after_commit",
+            },
+            OperationType::FileDelete => Points {
+                before_intent: "delete.before_intent",
+                after_intent: "delete.after_intent",
+                before_commit: "delete.before_commit",
+                after_commit: "delete.after_commit",
+            },
+            _ => Points {
+                before_intent: "upload.before_intent",
+                after_intent: "upload.after_intent",
+                before_commit: "upload.before_commit",
+                after_commit: "upload.after_commit",
+            },
+        }
+    }
+}
+
+impl Inner {
+    /// Carries an operation through. It is a task of its own: a client that goes away does not stop it half-way.
+    pub(super) async fn carry_out(self: &Arc<Self>, operation: Operation, change: Change) -> FileResult<FileRow> {
+        let (answer, answered) = oneshot::channel();
+        let inner = Arc::clone(self);
+        let tx = operation.intent.transaction_id;
+        self.running.spawn(async move { inner.run(operation, change, answer).await });
+        let ended = answered.await;
+        ended.unwrap_or_else(|_| {
+            Err(FileError::OutcomeUnknown { tx, reason: "its operation ended abnormally; settling finds out".into() })
+        })
+    }
+
+    async fn run(&self, operation: Operation, change: Change, answer: oneshot::Sender<FileResult<FileRow>>) {
+        let points = operation.points();
+        let owned = self.live.own(operation.intent.transaction_id);
+        let begun = Instant::now();
+        if let Err(error) = self.announce(&operation, &points).await {
+            self.unstage(&operation, change).await;
+            let _ = answer.send(Err(error));
+            return;
+        }
+        if let Err(refused) = self.publish(&operation, change, &points).await {
+            let error = self.not_published(&operation, refused, owned).await;
+            let _ = answer.send(Err(error));
+            return;
+        }
+        self.commit(operation, begun, &points, owned, answer).await;
+    }
+
+    /// Makes the intent durable, or says why the operation may not be.
+    async fn announce(&self, operation: &Operation, points: &Points) -> FileResult<()> {
+        injected(points.before_intent)?;
+        let term = operation.pass.term();
+        let deadline = Instant::now() + INTENT_PATIENCE;
+        let mut pause = RETRY_FIRST;
+        let verdict = loop {
+            match self.catalog.intent(term, operation.intent.clone()).await {
+                // The answer may have been lost: an intent is idempotent by its transaction.
+                Err(CatalogError::Unavailable { .. }) if Instant::now() + pause < deadline => {
+                    sleep(pause).await;
+                    pause = (pause * 2).min(RETRY_MOST);
+                }
+                verdict => break verdict?,
+            }
+        };
+        match verdict {
+            IntentVerdict::Accepted => {}
+            IntentVerdict::TermOver => {
+                let reason = format!("term {} is over: a successor has begun", term.epoch);
+                self.element.step_down(&reason);
+                return Err(FileError::NotMaster(reason));
+            }
+            IntentVerdict::ModeRefuses(mode) => {
+                let operation = match operation.intent.operation_type {
+                    OperationType::FileDelete => storage_element_crds::Operation::Delete,
+                    OperationType::FileUpdate => storage_element_crds::Operation::Update,
+                    _ => storage_element_crds::Operation::Upload,
+                };
+                return Err(FileError::ModeNotAllowed { mode, operation });
+            }
+            IntentVerdict::TransitionPrepared => return Err(FileError::TransitionInProgress),
+        }
+        Ok(())
+    }
+
+    /// The commit point.
+    async fn publish(&self, operation: &Operation, change: Change, points: &Points) -> Result<(), PublishError> {
+        let early = |error| PublishError { committed: false, error };
+        injected_storage(points.after_intent).map_err(early)?;
+        if let Err(lost) = self.election.check() {
+            self.element.step_down(&lost.0);
+            return Err(early(StorageError::TermOver { term: operation.pass.term() }));
+        }
+        match change {
+            Change::New(file) => file.publish().await,
+            Change::Attr(before) => {
+                self.storage.publish_attr(operation.pass.term(), operation.intent.transaction_id, &before).await
+            }
+        }
+    }
+
+    /// The change is not in place, or may be: the one is undone right here, the other left to settling.
+    async fn not_published(&self, operation: &Operation, refused: PublishError, owned: Owned) -> FileError {
+        let tx = operation.intent.transaction_id;
+        if refused.committed {
+            tracing::error!(transaction_id = %tx, error = %refused.error, "it is not known whether a change is in place");
+            return FileError::OutcomeUnknown { tx, reason: refused.error.to_string() };
+        }
+        if matches!(refused.error, StorageError::TermOver { .. }) {
+            self.element.step_down("the staging folder of its term is gone");
+            return refused.error.into();
+        }
+        match self.settler.settle_ended(operation.pass.term(), &operation.intent).await {
+            Ok(Settled::Undone) => {}
+            Ok(Settled::Redone) => {
+                // The error came, and yet the attr is in place: it happened.
+                return FileError::OutcomeUnknown { tx, reason: refused.error.to_string() };
+            }
+            other => tracing::warn!(transaction_id = %tx, ?other, "a failed operation is undone later, by settling"),
+        }
+        drop(owned);
+        refused.error.into()
+    }
+
+    /// Caches the row and closes the transaction. After the commit point an operation cannot fail any more: this goes
+    /// on until it is done, whether or not somebody still waits for the answer.
+    async fn commit(
+        &self,
+        operation: Operation,
+        begun: Instant,
+        points: &Points,
+        owned: Owned,
+        answer: oneshot::Sender<FileResult<FileRow>>,
+    ) {
+        let tx = operation.intent.transaction_id;
+        let mut answer = Some(answer);
+        let mut pause = RETRY_FIRST;
+        let patience = Instant::now() + COMMIT_PATIENCE;
+        let unknown = |reason: String| Err(FileError::OutcomeUnknown { tx, reason });
+        loop {
+            let result = match injected(points.before_commit) {
+                Ok(()) => {
+                    let left = patience.saturating_duration_since(Instant::now()).max(RETRY_MOST);
+                    self.try_commit(&operation, begun, left).await
+                }
+                Err(error) => Err(error.to_string()),
+            };
+            let reason = match result {
+                Ok(CommitVerdict::Committed) => {
+                    let operation_type = operation.intent.operation_type.as_str();
+                    self.metrics.wal_transaction(operation_type, WalOutcome::Committed);
+                    let done = injected(points.after_commit);
+                    drop(owned);
+                    if let Some(answer) = answer.take() {
+                        let _ = answer.send(done.map(|()| operation.row));
+                    }
+                    return;
+                }
+                Ok(CommitVerdict::TermOver) => {
+                    self.element.step_down("a successor has begun");
+                    if let Some(answer) = answer.take() {
+                        let _ = answer.send(unknown("a successor has taken over and settles it".to_owned()));
+                    }
+                    return;
+                }
+                Err(reason) => reason,
+            };
+            tracing::warn!(transaction_id = %tx, reason, "a change is in place, the catalog does not know yet");
+            if Instant::now() + pause > patience
+                && let Some(answer) = answer.take()
+            {
+                let _ = answer.send(unknown(reason));
+            }
+            sleep(pause).await;
+            pause = (pause * 2).min(RETRY_MOST);
+        }
+    }
+
+    async fn try_commit(&self, operation: &Operation, begun: Instant, left: Duration) -> Result<CommitVerdict, String> {
+        let commit = Commit {
+            transaction_id: operation.intent.transaction_id,
+            row: FileRow { cached_at: Timestamp::now(), ..operation.row.clone() },
+            duration_ms: i64::try_from(begun.elapsed().as_millis()).unwrap_or(i64::MAX),
+        };
+        match timeout(left, self.catalog.commit(operation.pass.term(), commit)).await {
+            Ok(verdict) => verdict.map_err(|error| error.to_string()),
+            Err(_) => Err("the catalog has not answered".to_owned()),
+        }
+    }
+
+    /// Removes what an operation without an intent has staged. A new file does it itself when dropped.
+    async fn unstage(&self, operation: &Operation, change: Change) {
+        if let Change::Attr(_) = change {
+            let tx = operation.intent.transaction_id;
+            if let Err(error) = self.storage.unstage(operation.pass.term(), tx).await {
+                tracing::warn!(transaction_id = %tx, %error, "a staged description could not be removed");
+            }
+        }
+    }
+}
+
+fn injected(point: &'static str) -> FileResult<()> {
+    failpoint::hit(point).map_err(|error| FileError::DatabaseUnavailable(error.to_string()))
+}
+
+fn injected_storage(point: &'static str) -> Result<(), StorageError> {
+    failpoint::hit(point).map_err(|source| StorageError::Io { action: "pass", path: point.to_owned(), source })
+}

@@ -1,0 +1,346 @@
+//! Verifying: attr against cache, attr against data, orphans on every side.
+
+use std::collections::HashSet;
+use std::time::{Duration, Instant};
+
+use futures_util::TryStreamExt;
+use serde::Serialize;
+use sha2::{Digest, Sha256};
+use tokio::sync::mpsc;
+use tokio_util::sync::CancellationToken;
+
+use super::{JobError, Progress};
+use crate::catalog::{SharedCatalog, WalQuery};
+use crate::model::{Attr, AttrFile, FileIntent, FileRow, FileStatus, StoragePath, Term, Timestamp, WalStatus};
+use crate::storage::{DataStat, Found, SharedStorage};
+
+const BATCHES_AHEAD: usize = 4;
+const ROWS_PAGE: u32 = 512;
+
+/// What to verify.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct VerifyOptions {
+    /// Hash every file's data again.
+    pub deep: bool,
+    /// Repair what the attr files tell, in this term: rows. Never removes a data file.
+    pub repair: Option<Term>,
+    /// At most so many bytes a second are read for `deep`; 0 is as fast as it goes.
+    pub bytes_per_second: u64,
+    /// Only files that changed at or after this moment; orphans and rows are looked for all the same.
+    pub since: Option<Timestamp>,
+}
+
+/// Something that is not as it should be.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum FindingKind {
+    /// An attr whose data is not there.
+    MissingData,
+    /// Data of another size than its attr says.
+    SizeMismatch,
+    /// Data with another SHA-256 than its attr says.
+    ChecksumMismatch,
+    /// An attr without a row.
+    MissingRow,
+    /// A row that says something else than its attr.
+    StaleRow,
+    /// A row without an attr.
+    RowWithoutAttr,
+    /// Data that neither an attr nor an open transaction knows.
+    OrphanData,
+    /// An attr that cannot be read.
+    DamagedAttr,
+}
+
+/// One finding.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Finding {
+    /// What is wrong.
+    pub kind: FindingKind,
+    /// With which file.
+    pub path: String,
+    /// In words.
+    pub message: String,
+}
+
+/// What was verified and found.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+pub struct VerifyReport {
+    /// Attr files.
+    pub files: u64,
+    /// Bytes they describe.
+    pub bytes: u64,
+    /// Attrs whose data is not there.
+    pub missing_data: u64,
+    /// Data of another size.
+    pub size_mismatch: u64,
+    /// Data with another checksum.
+    pub checksum_mismatch: u64,
+    /// Attrs without a row.
+    pub missing_row: u64,
+    /// Rows that say something else than their attr.
+    pub stale_row: u64,
+    /// Rows without an attr.
+    pub row_without_attr: u64,
+    /// Data that nobody knows.
+    pub orphan_data: u64,
+    /// Attrs that cannot be read.
+    pub damaged_attr: u64,
+    /// Rows repaired.
+    pub repaired: u64,
+    /// How long it took.
+    pub duration_ms: u64,
+}
+
+impl VerifyReport {
+    /// Whether nothing was found, or everything found was repaired.
+    pub const fn is_clean(&self) -> bool {
+        self.findings() == self.repaired
+    }
+
+    /// How much was found.
+    pub const fn findings(&self) -> u64 {
+        self.missing_data
+            + self.size_mismatch
+            + self.checksum_mismatch
+            + self.missing_row
+            + self.stale_row
+            + self.row_without_attr
+            + self.orphan_data
+            + self.damaged_attr
+    }
+}
+
+struct Verifier<'a> {
+    storage: &'a SharedStorage,
+    catalog: &'a SharedCatalog,
+    options: VerifyOptions,
+    progress: &'a Progress,
+    cancel: &'a CancellationToken,
+    /// Paths that open transactions name: their data is somebody's.
+    announced: HashSet<StoragePath>,
+    report: VerifyReport,
+    hashing_since: Instant,
+    hashed: u64,
+    tell: &'a mut (dyn FnMut(Finding) + Send + Sync),
+}
+
+/// Verifies every file. Each finding is also told to `tell` as it comes.
+pub async fn verify(
+    storage: &SharedStorage,
+    catalog: &SharedCatalog,
+    options: VerifyOptions,
+    progress: &Progress,
+    cancel: &CancellationToken,
+    tell: &mut (dyn FnMut(Finding) + Send + Sync),
+) -> Result<VerifyReport, JobError> {
+    let started = Instant::now();
+    let totals = catalog.totals().await?;
+    progress.expect(totals.active_files + totals.deleted_files);
+    let mut verifier = Verifier {
+        storage,
+        catalog,
+        options,
+        progress,
+        cancel,
+        announced: announced(catalog).await?,
+        report: VerifyReport::default(),
+        hashing_since: Instant::now(),
+        hashed: 0,
+        tell,
+    };
+    let (sender, mut batches) = mpsc::channel::<Vec<Found>>(BATCHES_AHEAD);
+    let scan = storage.scan(sender);
+    let look = async {
+        while let Some(batch) = batches.recv().await {
+            for found in batch {
+                if verifier.cancel.is_cancelled() {
+                    return Err(JobError::Cancelled);
+                }
+                verifier.file(found).await?;
+            }
+        }
+        drop(batches);
+        verifier.rows().await?;
+        Ok(verifier.report)
+    };
+    let (scanned, looked) = tokio::join!(scan, look);
+    let mut report = looked?;
+    scanned?;
+    report.duration_ms = u64::try_from(started.elapsed().as_millis()).unwrap_or(u64::MAX);
+    Ok(report)
+}
+
+pub(super) async fn announced(catalog: &SharedCatalog) -> Result<HashSet<StoragePath>, JobError> {
+    let mut paths = HashSet::new();
+    let statuses = vec![WalStatus::Pending, WalStatus::Failed];
+    let mut query = WalQuery { statuses, files_only: true, after: None, limit: ROWS_PAGE };
+    loop {
+        let rows = catalog.wal(&query).await?;
+        let Some(last) = rows.last() else { return Ok(paths) };
+        query.after = Some((last.started_at, last.transaction_id));
+        let intents = rows.into_iter().filter_map(|row| serde_json::from_value::<FileIntent>(row.operation_data).ok());
+        paths.extend(intents.map(|intent| intent.storage_path));
+    }
+}
+
+impl Verifier<'_> {
+    async fn file(&mut self, found: Found) -> Result<(), JobError> {
+        let Some(attr) = found.attr else {
+            return self.orphan(&found.path).await;
+        };
+        let parsed = attr.and_then(|bytes| AttrFile::parse(&bytes).map_err(|error| error.to_string()));
+        let attr = match parsed {
+            Ok(AttrFile::Tombstone(_)) => return Ok(()),
+            Ok(AttrFile::Attr(attr)) if attr.storage_path == found.path => *attr,
+            Ok(AttrFile::Attr(attr)) => {
+                let message = format!("it describes {}, not the file beside it", attr.storage_path);
+                self.found(FindingKind::DamagedAttr, &found.path, message);
+                return Ok(());
+            }
+            Err(error) => {
+                self.found(FindingKind::DamagedAttr, &found.path, error);
+                return Ok(());
+            }
+        };
+        if self.options.since.is_some_and(|since| attr.updated_at < since) {
+            return Ok(());
+        }
+        self.report.files += 1;
+        self.report.bytes += attr.file_size;
+        self.progress.add(1);
+        self.data(&attr, found.data).await?;
+        self.row(attr).await
+    }
+
+    /// Data without attr. What was seen may be a moment old: a file may have been completed meanwhile.
+    async fn orphan(&mut self, path: &StoragePath) -> Result<(), JobError> {
+        if self.announced.contains(path) || self.storage.attr(path).await?.is_some() {
+            return Ok(());
+        }
+        if self.storage.data_stat(path).await?.is_some() && !announced(self.catalog).await?.contains(path) {
+            let message = "no attr file and no open transaction knows it; `gc {\"orphans\": true}` sets it aside";
+            self.found(FindingKind::OrphanData, path, message.to_owned());
+        }
+        Ok(())
+    }
+
+    async fn data(&mut self, attr: &Attr, data: Option<DataStat>) -> Result<(), JobError> {
+        let path = &attr.storage_path;
+        let Some(data) = data else {
+            // The bytes of a deleted file go before its attr does.
+            if attr.status == FileStatus::Active && self.storage.data_stat(path).await?.is_none() {
+                self.found(FindingKind::MissingData, path, format!("{} bytes are not there", attr.file_size));
+            }
+            return Ok(());
+        };
+        if data.size != attr.file_size {
+            let message = format!("{} bytes are there, {} are described", data.size, attr.file_size);
+            self.found(FindingKind::SizeMismatch, path, message);
+        } else if self.options.deep {
+            let actual = self.hash(attr).await?;
+            if actual != attr.checksum {
+                let message = format!("its SHA-256 is {actual}, {} is described", attr.checksum);
+                self.found(FindingKind::ChecksumMismatch, path, message);
+            }
+        }
+        Ok(())
+    }
+
+    async fn hash(&mut self, attr: &Attr) -> Result<String, JobError> {
+        let mut hash = Sha256::new();
+        if attr.file_size > 0 {
+            let mut data = self.storage.read(&attr.storage_path, 0..attr.file_size).await?;
+            while let Some(piece) = data.try_next().await? {
+                if self.cancel.is_cancelled() {
+                    return Err(JobError::Cancelled);
+                }
+                hash.update(&piece);
+                self.progress.add_bytes(piece.len() as u64);
+                self.hashed += piece.len() as u64;
+                self.hold_to_rate().await;
+            }
+        }
+        Ok(hex::encode(hash.finalize()))
+    }
+
+    async fn hold_to_rate(&self) {
+        let Some(micros) = self.hashed.saturating_mul(1_000_000).checked_div(self.options.bytes_per_second) else {
+            return;
+        };
+        let due = Duration::from_micros(micros);
+        let early = due.saturating_sub(self.hashing_since.elapsed());
+        if early > Duration::from_millis(5) {
+            tokio::time::sleep(early).await;
+        }
+    }
+
+    async fn row(&mut self, attr: Attr) -> Result<(), JobError> {
+        let id = attr.file_id;
+        let kind = match self.catalog.file(id).await? {
+            Some(row) if row.attr == attr && !row.damaged => return Ok(()),
+            Some(_) => FindingKind::StaleRow,
+            None => FindingKind::MissingRow,
+        };
+        // A write may have come between the scan and the look at the row: only what still differs is a finding.
+        let Some(now) = self.storage.attr(&attr.storage_path).await? else { return Ok(()) };
+        let Ok(AttrFile::Attr(attr)) = AttrFile::parse(&now.bytes) else { return Ok(()) };
+        let row = self.catalog.file(id).await?;
+        if row.as_ref().is_some_and(|row| row.attr == *attr && !row.damaged) {
+            return Ok(());
+        }
+        let path = attr.storage_path.clone();
+        let message = match kind {
+            FindingKind::MissingRow => "the catalog does not know it",
+            _ => "the catalog says something else than its attr file",
+        };
+        self.found(kind, &path, message.to_owned());
+        let blocked_by = row.and_then(|row| row.blocked_by);
+        self.repair(id, Some(FileRow { attr: *attr, cached_at: Timestamp::now(), damaged: false, blocked_by })).await
+    }
+
+    /// Rows whose attr is not there.
+    async fn rows(&mut self) -> Result<(), JobError> {
+        let mut after = None;
+        loop {
+            let rows = self.catalog.rows_after(after, ROWS_PAGE).await?;
+            let Some(last) = rows.last() else { return Ok(()) };
+            after = Some(last.attr.file_id);
+            for row in rows {
+                if self.cancel.is_cancelled() {
+                    return Err(JobError::Cancelled);
+                }
+                let path = &row.attr.storage_path;
+                if self.storage.attr(path).await?.is_some() || self.catalog.file(row.attr.file_id).await?.is_none() {
+                    continue;
+                }
+                self.found(FindingKind::RowWithoutAttr, path, "the catalog knows it, no attr file does".to_owned());
+                self.repair(row.attr.file_id, None).await?;
+            }
+        }
+    }
+
+    async fn repair(&mut self, id: uuid::Uuid, row: Option<FileRow>) -> Result<(), JobError> {
+        let Some(term) = self.options.repair else { return Ok(()) };
+        if !self.catalog.correct(term, id, row).await? {
+            return Err(JobError::TermOver);
+        }
+        self.report.repaired += 1;
+        Ok(())
+    }
+
+    fn found(&mut self, kind: FindingKind, path: &StoragePath, message: String) {
+        let count = match kind {
+            FindingKind::MissingData => &mut self.report.missing_data,
+            FindingKind::SizeMismatch => &mut self.report.size_mismatch,
+            FindingKind::ChecksumMismatch => &mut self.report.checksum_mismatch,
+            FindingKind::MissingRow => &mut self.report.missing_row,
+            FindingKind::StaleRow => &mut self.report.stale_row,
+            FindingKind::RowWithoutAttr => &mut self.report.row_without_attr,
+            FindingKind::OrphanData => &mut self.report.orphan_data,
+            FindingKind::DamagedAttr => &mut self.report.damaged_attr,
+        };
+        *count += 1;
+        (self.tell)(Finding { kind, path: path.to_string(), message });
+    }
+}
