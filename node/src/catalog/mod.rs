@@ -209,7 +209,7 @@ pub enum RowGuard {
 }
 
 /// How the catalog answered a phase of a mode change.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq)]
 pub enum TransitionVerdict {
     /// Done; the row as it is now.
     Done(Box<ConfigRow>),
