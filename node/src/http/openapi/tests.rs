@@ -67,7 +67,8 @@ fn every_reference_leads_somewhere() {
 #[tokio::test]
 async fn the_router_and_the_document_know_the_same_routes() {
     let documented = documented();
-    let routed: BTreeSet<_> = api().into_iter().chain(pages(Pages::ALL)).map(|(path, _)| path.to_owned()).collect();
+    let routed: BTreeSet<_> =
+        api(Pages::ALL).into_iter().chain(pages(Pages::ALL)).map(|(path, _)| path.to_owned()).collect();
     assert_eq!(documented.keys().cloned().collect::<BTreeSet<_>>(), routed);
     let node = router(&state(), Pages::ALL);
     for (path, methods) in documented {
