@@ -139,8 +139,7 @@ impl Certificate {
         let provider = Arc::new(default_provider());
         let mut config = ServerConfig::builder_with_provider(provider)
             .with_safe_default_protocol_versions()
-            .map(|builder| builder.with_no_client_auth())
-            .and_then(|builder| builder.with_single_cert(chain, key))
+            .and_then(|builder| builder.with_no_client_auth().with_single_cert(chain, key))
             .map_err(|error| match error {
                 Error::InconsistentKeys(_) => TlsError::KeyMismatch { cert_file: cert_file(), key_file: key_file() },
                 Error::InvalidCertificate(error) => {

@@ -139,6 +139,10 @@ impl NewLocalFile {
 #[async_trait]
 impl NewFile for NewLocalFile {
     async fn write(&mut self, piece: Bytes) -> StorageResult<()> {
+        // A write of nothing would look like a disk that takes nothing.
+        if piece.is_empty() {
+            return Ok(());
+        }
         self.gathered_bytes += piece.len();
         self.gathered.push(piece);
         if self.gathered_bytes >= PIECE_BYTES { self.flush().await } else { Ok(()) }
@@ -165,7 +169,16 @@ impl NewFile for NewLocalFile {
         let sink = self.settle_writing().await?;
         let pieces = std::mem::take(&mut self.gathered);
         let first = !std::mem::replace(&mut self.staged, true);
-        blocking(move || stage(sink, first, &pieces, &attr)).await
+        let (disk, term, tx, abandoned) = (Arc::clone(&self.disk), self.term, self.tx, Arc::clone(&self.abandoned));
+        blocking(move || {
+            let staged = stage(sink, first, &pieces, &attr);
+            // Given up while this ran: what was made after the removal in `drop` goes too.
+            if abandoned.load(Ordering::SeqCst) {
+                remove_staged(&disk, term, tx);
+            }
+            staged
+        })
+        .await
     }
 
     async fn publish(mut self: Box<Self>) -> Result<(), PublishError> {

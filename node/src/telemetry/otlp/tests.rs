@@ -30,10 +30,6 @@ const TRACE: &str = "0af7651916cd43dd8448eb211c80319c";
 const PARENT: &str = "b7ad6b7169203331";
 const PATIENCE: Duration = Duration::from_secs(10);
 
-fn sampled() -> Option<String> {
-    Some(format!("00-{TRACE}-{PARENT}-01"))
-}
-
 fn request(status: StatusCode) -> FinishedRequest<'static> {
     let route = "/api/v1/files/{id}";
     let path = "/api/v1/files/0190";
@@ -105,7 +101,7 @@ fn text(value: &str) -> Value {
 async fn the_span_of_a_request_goes_on_where_the_callers_ended() {
     let collector = TestCollector::default();
     let (traces, export) = Traces::open(&collector.start().await).unwrap();
-    let trace = traces.continue_from(sampled().as_deref());
+    let trace = traces.continue_from(Some(&format!("00-{TRACE}-{PARENT}-01")));
     let other = FinishedRequest { route: NO_ROUTE, path: "/any/text", ..request(StatusCode::SERVICE_UNAVAILABLE) };
     traces.request(&trace, &request(StatusCode::NOT_FOUND));
     traces.request(&trace, &FinishedRequest { method: &Method::from_bytes(b"BREW").unwrap(), ..other });
