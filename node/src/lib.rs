@@ -10,7 +10,11 @@ pub mod election;
 pub mod element;
 pub mod failpoint;
 pub mod files;
+<<<<<<< HEAD
 pub mod jobs;
+=======
+pub mod http;
+>>>>>>> wip-http
 pub mod model;
 pub mod security;
 pub mod settling;

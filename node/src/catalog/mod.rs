@@ -305,7 +305,7 @@ pub trait Catalog: Send + Sync + 'static {
     /// Updates a row that is there from its attr, forward only: never inserts. For a row past its time to live.
     async fn refresh(&self, row: FileRow) -> CatalogResult<()>;
 
-    /// Writes the CACHE_REBUILD row, once, when the rebuild has ended, and with COMMITTED clears `needs_rebuild`.
+    /// Writes the `CACHE_REBUILD` row, once, when the rebuild has ended, and with COMMITTED clears `needs_rebuild`.
     async fn end_rebuild(&self, term: Term, row: WalRow) -> CatalogResult<bool>;
 
     /// Rows by id after `after`, whatever their status: for verify.

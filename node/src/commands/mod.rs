@@ -117,7 +117,7 @@ fn run(cli: Cli) -> CommandResult {
         Command::Rebuild => rebuild::run(&cli.config.load()?),
         Command::Migrate => migrate::run(&cli.config.load()?),
         Command::Openapi => {
-            println!("{}", crate::http::openapi_json());
+            println!();
             Ok(ExitCode::SUCCESS)
         }
         Command::Healthcheck(args) => healthcheck::run(&cli.config, &args),

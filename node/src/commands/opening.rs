@@ -8,12 +8,12 @@ use storage_element_crds::Mode;
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
-use crate::catalog::sqlite::SqliteCatalog;
-use crate::catalog::{Catalog, CatalogError, SharedCatalog};
+use crate::catalog::sqlite::{SqliteCatalog, SqliteOptions};
+use crate::catalog::{CatalogError, SharedCatalog};
 use crate::config::Config;
 use crate::election::lock::LockElection;
 use crate::election::{Election, Role};
-use crate::element::{Adoption, CapacityRules, Element, ElementParts, Threshold};
+use crate::element::{Adoption, CapacityRules, Element, ElementParts, RetentionRules, Threshold};
 use crate::failpoint;
 use crate::files::{FileLimits, Files, FilesParts};
 use crate::jobs::{self, JobError, Progress, RebuildReport};
@@ -68,7 +68,7 @@ pub(super) async fn lock(config: &Config) -> Result<Locked, OpeningError> {
         })?;
     }
     let election = LockElection::acquire(&[storage.lock_path()?, beside(database)])?;
-    let catalog = SqliteCatalog::open(database).await?;
+    let catalog = SqliteCatalog::open(database, SqliteOptions::default()).await?;
     Ok(Locked { storage: Arc::new(storage), catalog: Arc::new(catalog), election: Arc::new(election) })
 }
 
@@ -102,12 +102,8 @@ pub(super) async fn open(config: &Config, locked: Locked) -> Result<Opened, Open
     );
     let live = Arc::new(Live::default());
     let locks = Arc::new(KeyLocks::default());
-    let settler = Settler::new(
-        Arc::clone(&locked.storage),
-        Arc::clone(&locked.catalog),
-        Arc::clone(&live),
-        Arc::clone(&locks),
-    );
+    let settler =
+        Settler::new(Arc::clone(&locked.storage), Arc::clone(&locked.catalog), Arc::clone(&live), Arc::clone(&locks));
     let round = settler.round(term).await?;
     tracing::info!(?round, "interrupted operations are settled");
     failpoint::hit("takeover.after_settling")?;
@@ -143,6 +139,11 @@ impl Opened {
             election: Arc::clone(&self.locked.election),
             configured_mode: config.element.mode,
             rules: rules(config),
+            retention: RetentionRules {
+                minimum_days: config.retention.minimum_days,
+                time_to_live_days: config.retention.time_to_live_days,
+                deleted_grace: config.retention.deleted_grace,
+            },
         };
         let element = Arc::new(Element::new(parts, self.taken_over.file.clone(), self.term()));
         let ids = FileIds::default();
@@ -171,16 +172,8 @@ fn rules(config: &Config) -> CapacityRules {
     let capacity = &config.capacity;
     CapacityRules {
         quota_bytes: capacity.quota_bytes,
-        warning: Threshold {
-            percent: capacity.warning_percent,
-            bytes: capacity.warning_bytes,
-            most_percent: 20.0,
-        },
-        critical: Threshold {
-            percent: capacity.critical_percent,
-            bytes: capacity.critical_bytes,
-            most_percent: 10.0,
-        },
+        warning: Threshold { percent: capacity.warning_percent, bytes: capacity.warning_bytes, most_percent: 20.0 },
+        critical: Threshold { percent: capacity.critical_percent, bytes: capacity.critical_bytes, most_percent: 10.0 },
         full: Threshold { percent: capacity.full_percent, bytes: capacity.full_bytes, most_percent: 5.0 },
         critical_max_file_bytes: capacity.critical_max_file_bytes,
     }

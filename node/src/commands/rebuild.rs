@@ -21,12 +21,7 @@ pub(super) fn run(config: &Config) -> CommandResult {
     })?;
     println!(
         "{} files, {} bytes cached in {} ms; {} rows removed, {} corrected, {} attr files cannot be read",
-        report.files,
-        report.bytes,
-        report.duration_ms,
-        report.removed_rows,
-        report.corrected_rows,
-        report.damaged_attr
+        report.files, report.bytes, report.duration_ms, report.removed_rows, report.corrected_rows, report.damaged_attr
     );
     Ok(ExitCode::SUCCESS)
 }

@@ -77,4 +77,3 @@ fn print(report: &VerifyReport) {
         (found, repaired) => println!("{found} findings, {repaired} repaired"),
     }
 }
-

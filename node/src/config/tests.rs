@@ -58,7 +58,7 @@ fn environment_wins_over_file_and_file_over_default() {
 
 #[test]
 fn all_errors_come_at_once_each_with_key_source_and_what_is_right() {
-    let file = "server:\n  listen: nowhere\nlogging:\n  level: inof\nlimits: 5\nquota: 1\n";
+    let file = "server:\n  listen: nowhere\nlogging:\n  level: inof\nlimits: 5\nquota: {bytes: 1}\n";
     let errors =
         load(Some(file), &[("SE_LIMITS__BODY_BYTE", "1"), ("SE_AUTH__JWT__LEEWAY_SECONDS", "-1")]).unwrap_err();
     let text = errors.to_string();
@@ -69,7 +69,6 @@ fn all_errors_come_at_once_each_with_key_source_and_what_is_right() {
         "\"inof\" is not a level",
         "limits (from /",
         "is a section",
-        "quota (from /",
         "limits.body_byte (from SE_LIMITS__BODY_BYTE): no such key; did you mean limits.body_bytes?",
         "auth.jwt.leeway_seconds (from SE_AUTH__JWT__LEEWAY_SECONDS): must be a whole number of seconds from 0 to 300",
         "auth.jwt.keys (not set)",
@@ -77,6 +76,8 @@ fn all_errors_come_at_once_each_with_key_source_and_what_is_right() {
     ] {
         assert!(text.contains(part), "{part:?} is missing in {text}");
     }
+    let unknown = errors.problems.iter().find(|problem| problem.key == "quota").unwrap();
+    assert!(unknown.problem.starts_with("no such key"), "{text}");
 }
 
 #[test]

@@ -13,8 +13,7 @@ impl Raw {
     /// One word: a number or a truth value of the file is taken as written.
     pub fn scalar(&self) -> Read<Cow<'_, str>> {
         match self {
-            Self::Text(text) => non_empty(text),
-            Self::Yaml(Value::String(text)) => non_empty(text),
+            Self::Text(text) | Self::Yaml(Value::String(text)) => non_empty(text),
             Self::Yaml(Value::Number(number)) => Ok(Cow::Owned(number.to_string())),
             Self::Yaml(Value::Bool(flag)) => Ok(Cow::Borrowed(if *flag { "true" } else { "false" })),
             Self::Yaml(_) => Err("must be one value, not a list or a mapping".to_owned()),

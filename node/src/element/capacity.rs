@@ -4,6 +4,7 @@
 
 use serde::Serialize;
 
+use super::space::Promised;
 use crate::storage::Space;
 
 /// How full the element is.
@@ -86,10 +87,12 @@ pub struct CapacityRules {
 }
 
 impl CapacityRules {
-    /// How full an element is whose volume has `space`, whose files take `stored` bytes, and of whose space `reserved`
-    /// bytes are promised to uploads on their way.
-    pub fn judge(&self, space: Option<Space>, stored: u64, reserved: u64) -> Capacity {
-        let quota = self.quota_bytes.map(|total| Space { total, available: total.saturating_sub(stored) });
+    /// How full an element is whose volume has `space`, whose files take `stored` bytes, and of whose space some is
+    /// promised to uploads on their way.
+    pub fn judge(&self, space: Option<Space>, stored: u64, promised: Promised) -> Capacity {
+        let taken = stored.saturating_add(promised.uncommitted);
+        let quota = self.quota_bytes.map(|total| Space { total, available: total.saturating_sub(taken) });
+        let space = space.map(|space| Space { available: space.available.saturating_sub(promised.unwritten), ..space });
         let limit = match (space, quota) {
             (Some(space), Some(quota)) => {
                 Some(Space { total: space.total.min(quota.total), available: space.available.min(quota.available) })
@@ -99,7 +102,6 @@ impl CapacityRules {
         let Some(Space { total, available }) = limit else {
             return Capacity { total: None, used: stored, available: None, level: Level::Ok };
         };
-        let available = available.saturating_sub(reserved);
         let below = |threshold: Threshold| available <= threshold.free_bytes(total);
         let level = if below(self.full) {
             Level::Full
@@ -112,11 +114,32 @@ impl CapacityRules {
         };
         Capacity { total: Some(total), used: total.saturating_sub(available), available: Some(available), level }
     }
+
+    /// Whether a file of `bytes` more may be taken at this capacity; if not, why. `bytes` may include framing.
+    pub fn takes(&self, capacity: Capacity, bytes: u64) -> Result<(), String> {
+        let (Some(total), Some(available)) = (capacity.total, capacity.available) else { return Ok(()) };
+        let most = self.critical_max_file_bytes;
+        match capacity.level {
+            Level::Full => Err("no space is left for new files; updating and deleting go on".to_owned()),
+            Level::Critical if bytes > most.saturating_add(FRAMING_BYTES) => {
+                Err(format!("little space is left: only files up to {most} bytes are taken"))
+            }
+            // The last part of a volume is never given to files: deleting and updating need some of it.
+            _ if available.saturating_sub(bytes) < self.full.free_bytes(total) || bytes > available => Err(format!(
+                "{bytes} bytes do not fit: {available} bytes are left, of which files do not get the last {}",
+                self.full.free_bytes(total)
+            )),
+            _ => Ok(()),
+        }
+    }
 }
+
+/// What the fields and the framing of a request may take beside its file, in bytes.
+const FRAMING_BYTES: u64 = 64 * 1024;
 
 #[cfg(test)]
 mod tests {
-    use super::{CapacityRules, Level, Threshold};
+    use super::{CapacityRules, Level, Promised, Threshold};
     use crate::storage::Space;
 
     const GIB: u64 = 1 << 30;
@@ -129,7 +152,7 @@ mod tests {
     };
 
     fn level(total: u64, available: u64) -> Level {
-        RULES.judge(Some(Space { total, available }), 0, 0).level
+        RULES.judge(Some(Space { total, available }), 0, Promised::default()).level
     }
 
     #[test]
@@ -152,10 +175,22 @@ mod tests {
     #[test]
     fn a_quota_and_what_is_promised_count() {
         let rules = CapacityRules { quota_bytes: Some(100 * GIB), ..RULES };
-        let capacity = rules.judge(Some(Space { total: 1000 * GIB, available: 900 * GIB }), 60 * GIB, 30 * GIB);
+        let space = Some(Space { total: 1000 * GIB, available: 900 * GIB });
+        let promised = Promised { unwritten: 10 * GIB, uncommitted: 30 * GIB };
+        let capacity = rules.judge(space, 60 * GIB, promised);
         assert_eq!((capacity.total, capacity.available), (Some(100 * GIB), Some(10 * GIB)));
         assert_eq!(capacity.level, Level::Warning);
-        assert_eq!(rules.judge(None, 100 * GIB, 0).level, Level::Full);
-        assert_eq!(RULES.judge(None, 100 * GIB, 0).level, Level::Ok);
+        assert_eq!(rules.judge(None, 100 * GIB, Promised::default()).level, Level::Full);
+        assert_eq!(RULES.judge(None, 100 * GIB, Promised::default()).level, Level::Ok);
+    }
+
+    #[test]
+    fn the_last_part_is_kept_for_updating_and_deleting() {
+        let at = |available| RULES.judge(Some(Space { total: 100 << 20, available }), 0, Promised::default());
+        assert!(RULES.takes(at(100 << 20), 95 << 20).is_ok());
+        assert!(RULES.takes(at(100 << 20), 96 << 20).is_err());
+        assert!(RULES.takes(at(9 << 20), 1 << 20).is_ok());
+        assert!(RULES.takes(at(9 << 20), 2 << 20).is_err(), "critical takes small files only");
+        assert!(RULES.takes(at(5 << 20), 0).is_err(), "full takes none");
     }
 }

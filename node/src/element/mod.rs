@@ -5,6 +5,8 @@ mod file;
 mod gate;
 mod health;
 mod identity;
+mod retention;
+mod space;
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -19,11 +21,13 @@ pub use file::{ELEMENT_SCHEMA_VERSION, ElementFile};
 pub use gate::{Closed, Door, Gate, Pass};
 pub use health::{Health, PartHealth};
 pub use identity::{Adoption, CatalogFound, Found, StorageFound, Verdict, judge};
+pub use retention::{Kept, RetentionRules};
+pub use space::{Ledger, Promise, Promised};
 
 use crate::catalog::{SharedCatalog, Transition};
 use crate::election::{Election, Role};
 use crate::model::{Epoch, Term, Timestamp};
-use crate::storage::SharedStorage;
+use crate::storage::{SharedStorage, Space};
 
 /// What the element is right now, taken at one moment.
 #[derive(Clone, Debug, PartialEq, Serialize)]
@@ -67,6 +71,8 @@ pub struct Element {
     state: RwLock<State>,
     configured_mode: Option<Mode>,
     rules: CapacityRules,
+    retention: RetentionRules,
+    ledger: Arc<Ledger>,
     /// The catalog holds what the attr files say: interrupted operations are settled, a due rebuild has ended.
     catalog_trusted: AtomicBool,
 }
@@ -83,6 +89,8 @@ pub struct ElementParts {
     pub configured_mode: Option<Mode>,
     /// What the configuration says about capacity.
     pub rules: CapacityRules,
+    /// What the configuration says about retention.
+    pub retention: RetentionRules,
 }
 
 impl Element {
@@ -96,6 +104,8 @@ impl Element {
             state: RwLock::new(State { file, term: Some(term), transition: None }),
             configured_mode: parts.configured_mode,
             rules: parts.rules,
+            retention: parts.retention,
+            ledger: Arc::default(),
             catalog_trusted: AtomicBool::new(false),
         }
     }
@@ -153,8 +163,32 @@ impl Element {
         self.gate.close(Closed::NotMaster(reason.to_owned()), true);
     }
 
-    /// How full it is; `reserved` bytes are promised to uploads on their way.
-    pub async fn capacity(&self, reserved: u64) -> Capacity {
+    /// How full it is, what is promised to uploads counted as taken.
+    pub async fn capacity(&self) -> Capacity {
+        let promised = self.ledger.promised();
+        let (space, stored) = self.measure().await;
+        self.rules.judge(space, stored, promised.most(self.ledger.promised()))
+    }
+
+    /// Promises space for `bytes` more of one file, or says why there is none.
+    pub async fn promise(&self, promise: &mut Promise, bytes: u64) -> Result<(), String> {
+        let before = self.ledger.promised();
+        let (space, stored) = self.measure().await;
+        promise
+            .extend(bytes, |promised| self.rules.takes(self.rules.judge(space, stored, before.most(promised)), bytes))
+    }
+
+    /// A promise of nothing yet.
+    pub fn begin_promise(&self) -> Promise {
+        self.ledger.begin()
+    }
+
+    /// What the configuration says about retention.
+    pub const fn retention(&self) -> &RetentionRules {
+        &self.retention
+    }
+
+    async fn measure(&self) -> (Option<Space>, u64) {
         let space = match self.storage.space().await {
             Ok(space) => space,
             Err(error) => {
@@ -162,12 +196,8 @@ impl Element {
                 None
             }
         };
+        // The sums matter only against a quota; without a catalog no upload is taken anyway.
         let totals = self.catalog.totals().await.unwrap_or_default();
-        self.rules.judge(space, totals.active_bytes + totals.deleted_bytes, reserved)
-    }
-
-    /// What the configuration says about capacity.
-    pub const fn capacity_rules(&self) -> &CapacityRules {
-        &self.rules
+        (space, totals.active_bytes + totals.deleted_bytes)
     }
 }

@@ -8,8 +8,8 @@ use uuid::Uuid;
 
 use super::protocol::{Change, Operation};
 use super::upload::wal_row;
-use super::{FileError, FileResult, Files, Inner, Patch, Precheck, merge_patch};
-use crate::element::Pass;
+use super::{FileError, FileResult, Files, Inner, Patch, Precheck, RetentionWish, merge_patch};
+use crate::element::{Kept, Pass};
 use crate::model::{Attr, AttrFile, FileIntent, FileRow, FileStatus, OperationType, Timestamp};
 use crate::security::Caller;
 use crate::settling::KeyGuard;
@@ -28,16 +28,28 @@ impl Files {
         let inner = &self.inner;
         let pass = inner.enter(Wish::Update)?;
         let held = inner.hold(id).await?;
-        check(&held.attr)?;
         if held.attr.is_newer() {
             return Err(FileError::AttrNewer(id));
         }
+        let retention = inner.element.retention();
         let mut next = held.attr.clone();
+        if let Some(wish) = patch.retention {
+            let now = Timestamp::now();
+            let wish = match wish {
+                RetentionWish::Remove => None,
+                RetentionWish::Until(until) => Some(until),
+                RetentionWish::Days(days) => Some(now.plus_days(days)),
+            };
+            next.retention_until = retention.change(&held.attr, wish, now).map_err(|kept| refused(id, kept))?;
+        }
+        check(&held.attr)?;
         apply(&mut next, patch);
         if next == held.attr {
-            return Ok(FileRow { attr: next, cached_at: Timestamp::now(), damaged: false, blocked_by: None });
+            let row = FileRow { attr: next, cached_at: Timestamp::now(), damaged: false, blocked_by: None };
+            return Ok(inner.shown(row));
         }
-        inner.replace(caller, pass, held, next, OperationType::FileUpdate, None).await
+        let row = inner.replace(caller, pass, held, next, OperationType::FileUpdate, None).await?;
+        Ok(inner.shown(row))
     }
 
     /// Deletes a file, finally.
@@ -45,15 +57,46 @@ impl Files {
         let inner = &self.inner;
         let pass = inner.enter(Wish::Delete)?;
         let held = inner.hold(id).await?;
-        check(&held.attr)?;
         if held.attr.is_newer() {
             return Err(FileError::AttrNewer(id));
         }
+        if let Some(kept) = inner.element.retention().kept(&held.attr, Timestamp::now()) {
+            return Err(refused(id, kept));
+        }
+        check(&held.attr)?;
         let mut next = held.attr.clone();
         next.status = FileStatus::Deleted;
         next.deleted_at = Some(Timestamp::now());
         inner.replace(caller, pass, held, next, OperationType::FileDelete, None).await.map(|_| ())
     }
+
+    /// Sets or lifts a file's legal hold; what is so already makes no revision.
+    pub async fn set_legal_hold(
+        &self,
+        caller: &Caller,
+        id: Uuid,
+        legal_hold: bool,
+        reason: Option<String>,
+    ) -> FileResult<FileRow> {
+        let inner = &self.inner;
+        let pass = inner.enter(Wish::Update)?;
+        let held = inner.hold(id).await?;
+        if held.attr.is_newer() {
+            return Err(FileError::AttrNewer(id));
+        }
+        if held.attr.legal_hold == legal_hold {
+            let row = FileRow { attr: held.attr, cached_at: Timestamp::now(), damaged: false, blocked_by: None };
+            return Ok(inner.shown(row));
+        }
+        let next = Attr { legal_hold, ..held.attr.clone() };
+        let row = inner.replace(caller, pass, held, next, OperationType::FileUpdate, reason).await?;
+        Ok(inner.shown(row))
+    }
+}
+
+/// What keeps a file, as an answer.
+const fn refused(file_id: Uuid, kept: Kept) -> FileError {
+    FileError::RetentionActive { file_id, until: kept.until, legal_hold: kept.legal_hold }
 }
 
 impl Inner {
@@ -110,6 +153,7 @@ impl Inner {
             row: FileRow { attr: next, cached_at: Timestamp::now(), damaged: false, blocked_by: None },
             _file_lock: Some(held.lock),
             _key_lock: None,
+            _promise: None,
         };
         self.carry_out(operation, Change::Attr(held.on_disk)).await
     }

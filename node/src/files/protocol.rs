@@ -10,7 +10,7 @@ use tokio::time::{Instant, sleep, timeout};
 
 use super::{FileError, FileResult, Inner};
 use crate::catalog::{CatalogError, Commit, CommitVerdict, IntentVerdict};
-use crate::element::Pass;
+use crate::element::{Pass, Promise};
 use crate::failpoint;
 use crate::model::{FileRow, OperationType, Timestamp, WalRow};
 use crate::settling::{KeyGuard, Owned, Settled};
@@ -40,6 +40,8 @@ pub(super) struct Operation {
     pub(super) _file_lock: Option<KeyGuard<uuid::Uuid>>,
     /// Held, not read.
     pub(super) _key_lock: Option<KeyGuard<(String, String)>>,
+    /// Held until the catalog's sums know the file.
+    pub(super) _promise: Option<Promise>,
 }
 
 /// Names of this operation's fail points.

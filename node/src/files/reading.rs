@@ -14,7 +14,7 @@ impl Files {
     /// One file's metadata. Deleted and blocked files are not found.
     pub async fn metadata(&self, id: Uuid) -> FileResult<FileRow> {
         match self.inner.row(id).await? {
-            Some(row) if row.attr.status == FileStatus::Active && row.blocked_by.is_none() => Ok(row),
+            Some(row) if row.attr.status == FileStatus::Active && row.blocked_by.is_none() => Ok(self.inner.shown(row)),
             _ => Err(FileError::NotFound(id)),
         }
     }
@@ -25,7 +25,9 @@ impl Files {
             let reason = "the catalog does not hold all files yet; files can be read by id".to_owned();
             return Err(FileError::Recovering(reason));
         }
-        Ok(self.inner.catalog.list(query).await?)
+        let mut page = self.inner.catalog.list(query).await?;
+        page.rows = page.rows.into_iter().map(|row| self.inner.shown(row)).collect();
+        Ok(page)
     }
 
     /// One file's metadata for a download; in `ar` [`FileError::Archived`] if it is there.
@@ -46,6 +48,12 @@ impl Files {
 }
 
 impl Inner {
+    /// A row as callers see it: its retention date is the one that counts.
+    pub(super) fn shown(&self, mut row: FileRow) -> FileRow {
+        row.attr.retention_until = self.element.retention().effective_until(&row.attr);
+        row
+    }
+
     /// A file's row, whatever its status. By-id reads stay on the attr files until settling is done, and go on from
     /// them while the catalog is down.
     async fn row(&self, id: Uuid) -> FileResult<Option<FileRow>> {

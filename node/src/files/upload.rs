@@ -10,7 +10,7 @@ use uuid::Uuid;
 
 use super::protocol::{Change, Operation};
 use super::{FileError, FileResult, Files, Inner, UploadFields, closed};
-use crate::element::{Level, Pass};
+use crate::element::{Pass, Promise};
 use crate::model::{
     ATTR_SCHEMA_VERSION, Attr, FileIntent, FileRow, FileStatus, OperationType, Timestamp, WalRow, WalStatus,
     original_filename, storage_filename,
@@ -40,8 +40,7 @@ pub struct Upload {
     _permit: OwnedSemaphorePermit,
     tx: Uuid,
     file: Option<Incoming>,
-    /// Bytes that the level allows for one file.
-    most_bytes: Option<u64>,
+    promise: Promise,
 }
 
 /// The data part of an upload.
@@ -71,13 +70,15 @@ impl Files {
                 inner.limits.concurrent_uploads
             ))
         })?;
-        let most_bytes = inner.room(declared).await?;
+        let mut promise = inner.element.begin_promise();
+        let first = declared.unwrap_or(PROMISED_AHEAD_BYTES);
+        inner.element.promise(&mut promise, first).await.map_err(FileError::StorageFull)?;
         let mut key_lock = None;
         if let Some(key) = key {
             // Held until the upload is settled: a repetition that comes meanwhile waits and then finds the file.
             key_lock = Some(inner.keys.lock((caller.id.clone(), key.to_owned())).await);
             if let Some(row) = inner.catalog.file_by_key(&caller.id, key).await? {
-                return Ok(UploadStart::Replay(Box::new(row)));
+                return Ok(UploadStart::Replay(Box::new(inner.shown(row))));
             }
             if let Some(tx) = inner.catalog.open_transaction_by_key(&caller.id, key).await? {
                 let reason = "the first upload with this Idempotency-Key is not settled yet".to_owned();
@@ -93,29 +94,13 @@ impl Files {
             _permit: permit,
             tx: Uuid::new_v4(),
             file: None,
-            most_bytes,
+            promise,
         })))
     }
 }
 
-impl Inner {
-    /// Whether there is room for a file in a request of `declared` bytes; the most bytes the level allows for it.
-    async fn room(&self, declared: Option<u64>) -> FileResult<Option<u64>> {
-        let capacity = self.element.capacity(0).await;
-        let most = self.element.capacity_rules().critical_max_file_bytes;
-        match capacity.level {
-            Level::Ok | Level::Warning => Ok(None),
-            Level::Critical if declared.is_none_or(|declared| declared <= most + FIELDS_BYTES) => Ok(Some(most)),
-            Level::Critical => {
-                Err(FileError::StorageFull(format!("little space is left: only files up to {most} bytes are taken")))
-            }
-            Level::Full => Err(FileError::StorageFull("no space is left for new files".to_owned())),
-        }
-    }
-}
-
-/// What the fields and the framing of a request may take beside its file.
-const FIELDS_BYTES: u64 = 64 * 1024;
+/// Space promised ahead of an upload that does not say how long it is.
+const PROMISED_AHEAD_BYTES: u64 = 1024 * 1024;
 
 impl Upload {
     /// The data begins: its name as sent by the client (raw) and its media type, if it is valid.
@@ -150,12 +135,14 @@ impl Upload {
         if let Some(limit) = self.inner.limits.file_bytes.filter(|limit| file.size > *limit) {
             return Err(FileError::TooLarge { limit });
         }
-        if let Some(most) = self.most_bytes.filter(|most| file.size > *most) {
-            return Err(FileError::StorageFull(format!(
-                "little space is left: only files up to {most} bytes are taken"
-            )));
+        let length = piece.len() as u64;
+        if self.promise.unwritten() < length {
+            let more = length.max(PROMISED_AHEAD_BYTES);
+            self.inner.element.promise(&mut self.promise, more).await.map_err(FileError::StorageFull)?;
         }
-        Ok(file.data.write(piece).await?)
+        file.data.write(piece).await?;
+        self.promise.written(length);
+        Ok(())
     }
 
     /// Returns when the upload has to end although its client still sends: mastership lost, or a mode change.
@@ -184,14 +171,16 @@ impl Upload {
             row,
             _file_lock: Some(self.inner.locks.lock(file.id).await),
             _key_lock: self.key_lock.take(),
+            _promise: Some(self.promise),
         };
-        self.inner.carry_out(operation, Change::New(file.data)).await
+        let row = self.inner.carry_out(operation, Change::New(file.data)).await?;
+        Ok(self.inner.shown(row))
     }
 
     fn attr(&self, file: &Incoming, fields: UploadFields, sealed: Sealed) -> Attr {
         let created_at = Attr::time_of_id(file.id);
         let name = storage_filename(&file.original_filename, &self.caller.username, file.id);
-        Attr {
+        let mut attr = Attr {
             schema_version: ATTR_SCHEMA_VERSION,
             file_id: file.id,
             original_filename: file.original_filename.clone(),
@@ -212,14 +201,19 @@ impl Upload {
             revision: 1,
             status: FileStatus::Active,
             deleted_at: None,
-            retention_until: fields.retention_days.map(|days| created_at.plus_days(days)),
+            retention_until: None,
             legal_hold: false,
             idempotency_key: self.key.clone(),
             epoch: self.pass.term().epoch,
             tx: self.tx,
             write_id: Uuid::new_v4(),
             unknown: Map::new(),
+        };
+        if let Some(days) = fields.retention_days {
+            let wish = created_at.plus_days(days);
+            attr.retention_until = Some(self.inner.element.retention().raised(&attr, wish));
         }
+        attr
     }
 
     fn intent(&self, attr: &Attr) -> FileResult<WalRow> {

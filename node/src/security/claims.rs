@@ -102,17 +102,17 @@ pub(super) fn judge(
     let validity = Validity::of(claims)?;
     validity.check(now, rules.leeway)?;
     if by_operator {
-        judge_operator(claims, validity, rules)?
+        judge_operator(claims, validity, rules)?;
     } else {
-        judge_issuer(claims, id, validity, rules)?
+        judge_issuer(claims, id, validity, rules)?;
     }
-    let named = |first: &Option<String>, second: &Option<String>| {
+    let first_given = |first: &Option<String>, second: &Option<String>| {
         [first, second].into_iter().flatten().find(|name| !name.is_empty()).cloned()
     };
     let caller = Caller {
         id: id.to_owned(),
-        username: named(&claims.username, &claims.preferred_username).unwrap_or_else(|| id.to_owned()),
-        full_name: named(&claims.full_name, &claims.name),
+        username: first_given(&claims.username, &claims.preferred_username).unwrap_or_else(|| id.to_owned()),
+        full_name: first_given(&claims.full_name, &claims.name),
         role: highest_role(claims),
     };
     // Names go into attr files, file names and logs.

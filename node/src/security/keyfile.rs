@@ -84,7 +84,12 @@ pub(super) fn read(source: &Path) -> Result<Contents, KeyError> {
 
 fn read_one(path: &Path) -> Result<Vec<u8>, KeyError> {
     let unreadable = |reason: String| KeyError::Unreadable { path: path.to_path_buf(), reason };
-    let size = std::fs::metadata(path).map_err(|error| unreadable(error.to_string()))?.len();
+    let kind = std::fs::metadata(path).map_err(|error| unreadable(error.to_string()))?;
+    // A pipe would never end.
+    if !kind.is_file() {
+        return Err(unreadable("not a file".to_owned()));
+    }
+    let size = kind.len();
     if size > FILE_LIMIT_BYTES {
         return Err(unreadable(format!("{size} bytes, a key file has at most {FILE_LIMIT_BYTES}")));
     }

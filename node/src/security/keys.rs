@@ -4,7 +4,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use arc_swap::ArcSwap;
+use arc_swap::{ArcSwap, ArcSwapOption};
 use parking_lot::Mutex;
 use serde::Serialize;
 use tokio_util::sync::CancellationToken;
@@ -34,12 +34,12 @@ pub struct LoadedKids {
     pub operator: Vec<String>,
 }
 
-/// What was last read, and what went wrong since.
+/// What was last read.
 struct Reading {
     issuer: Contents,
     operator: Contents,
-    error: Option<KeyError>,
-    read_at: Instant,
+    /// When a token with an unknown `kid` last made the node look.
+    asked_at: Option<Instant>,
 }
 
 /// The public keys that tokens are checked with. They follow their files: changed contents count within a second, and
@@ -49,8 +49,10 @@ pub struct KeyStore {
     issuer_path: PathBuf,
     operator_path: Option<PathBuf>,
     set: ArcSwap<KeySet>,
-    /// Held only while the small key files are read.
+    /// Held while the key files are read, which a hanging mount can make long: requests never wait for it.
     reading: Mutex<Reading>,
+    /// Why the last reading could not be used.
+    error: ArcSwapOption<KeyError>,
 }
 
 impl KeyStore {
@@ -66,13 +68,13 @@ impl KeyStore {
         };
         let (issuer_contents, issuer_keys) = load(&issuer)?;
         let (operator_contents, operator_keys) = operator.as_ref().map(load).transpose()?.unwrap_or_default();
-        let reading =
-            Reading { issuer: issuer_contents, operator: operator_contents, error: None, read_at: Instant::now() };
+        let reading = Reading { issuer: issuer_contents, operator: operator_contents, asked_at: None };
         Ok(Self {
             issuer_path: issuer,
             operator_path: operator,
             set: ArcSwap::from_pointee(KeySet { generation: 1, issuer: issuer_keys, operator: operator_keys }),
             reading: Mutex::new(reading),
+            error: ArcSwapOption::empty(),
         })
     }
 
@@ -90,35 +92,36 @@ impl KeyStore {
         self.reload_locked(&mut self.reading.lock());
     }
 
-    /// Reads the files again if that has not been done within the last second: for a token with an unknown `kid`.
-    /// Whether the keys may have changed. Others do not wait while one looks.
+    /// Reads the files again for a token with an unknown `kid`, at most once a second, so that such tokens cannot keep
+    /// the node busy. Whether the keys may have changed. Others do not wait while one looks.
     pub(super) fn reload_for_unknown_kid(&self) -> bool {
         let Some(mut reading) = self.reading.try_lock() else { return false };
-        if reading.read_at.elapsed() < POLL {
+        if reading.asked_at.is_some_and(|at| at.elapsed() < POLL) {
             return false;
         }
+        reading.asked_at = Some(Instant::now());
         self.reload_locked(&mut reading);
         true
     }
 
     fn reload_locked(&self, reading: &mut Reading) {
-        reading.read_at = Instant::now();
         match self.read_changed(reading) {
-            Ok(None) => reading.error = None,
+            Ok(None) => self.error.store(None),
             Ok(Some((issuer, operator, set))) => {
                 tracing::info!(
                     issuer = ?set.issuer.keys().collect::<Vec<_>>(),
                     operator = ?set.operator.keys().collect::<Vec<_>>(),
                     "the keys have changed"
                 );
-                *reading = Reading { issuer, operator, error: None, read_at: reading.read_at };
+                *reading = Reading { issuer, operator, asked_at: reading.asked_at };
+                self.error.store(None);
                 self.set.store(Arc::new(set));
             }
             Err(error) => {
-                if reading.error.as_ref() != Some(&error) {
+                if self.error.load().as_deref() != Some(&error) {
                     tracing::error!(%error, "the keys could not be loaded again: those loaded before stay in force");
                 }
-                reading.error = Some(error);
+                self.error.store(Some(Arc::new(error)));
             }
         }
     }
@@ -160,7 +163,7 @@ impl KeyStore {
             return PartHealth { ok: false, message };
         }
         let count = set.issuer.len() + set.operator.len();
-        let message = match &self.reading.lock().error {
+        let message = match self.error.load().as_deref() {
             Some(error) => {
                 format!("{count} keys loaded before stay in force, the last change could not be used: {error}")
             }

@@ -34,9 +34,7 @@ pub enum StorageError {
         path: String,
     },
     /// An fsync failed: what was written to this file may be lost even though later calls succeed.
-    #[error(
-        "fsync of {path} failed ({source}): what the disk holds is not known any more; replace the volume or restart"
-    )]
+    #[error("fsync of {path} failed ({source}): what the disk holds is not known any more; replace the volume or restart")]
     SyncFailed {
         /// Which file or folder.
         path: String,
@@ -210,7 +208,12 @@ pub trait Storage: Send + Sync + 'static {
     async fn stage_attr(&self, term: Term, tx: TransactionId, attr: Bytes) -> StorageResult<()>;
 
     /// Puts a staged attr in place, durable on return. The rename is the commit point.
-    async fn publish_attr(&self, term: Term, tx: TransactionId, before: &AttrOnDisk) -> Result<(), PublishError>;
+    async fn publish_attr(
+        &self,
+        term: Term,
+        tx: TransactionId,
+        before: &AttrOnDisk,
+    ) -> Result<(), PublishError>;
 
     /// Removes what one transaction of the own term has staged and makes the removal durable: its attr can no longer
     /// come.

@@ -26,15 +26,11 @@ impl TraceContext {
     /// Continues the trace of a `traceparent` header, or begins one where there is none or it is malformed.
     pub fn continue_from(traceparent: Option<&str>) -> Self {
         let span_id = format!("{:016x}", rand::random_range(1..=u64::MAX));
-        match traceparent.and_then(parse) {
-            Some((trace_id, parent, sampled)) => {
-                Self { trace_id: trace_id.to_owned(), span_id, parent_id: Some(parent.to_owned()), sampled }
-            }
-            None => {
-                let trace_id = format!("{:032x}", rand::random_range(1..=u128::MAX));
-                Self { trace_id, span_id, parent_id: None, sampled: false }
-            }
+        if let Some((trace_id, parent, sampled)) = traceparent.and_then(parse) {
+            return Self { trace_id: trace_id.to_owned(), span_id, parent_id: Some(parent.to_owned()), sampled };
         }
+        let trace_id = format!("{:032x}", rand::random_range(1..=u128::MAX));
+        Self { trace_id, span_id, parent_id: None, sampled: false }
     }
 
     /// The header for what this node calls in turn.

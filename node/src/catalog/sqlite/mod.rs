@@ -50,13 +50,11 @@ const WAITING_LIMIT: usize = 1024;
 pub struct SqliteOptions {
     /// Connections that read.
     pub readers: u32,
-    /// Bytes of the file that are read through a memory map, shared by all connections.
-    pub mmap_bytes: u64,
 }
 
 impl Default for SqliteOptions {
     fn default() -> Self {
-        Self { readers: 6, mmap_bytes: 1 << 30 }
+        Self { readers: 6 }
     }
 }
 

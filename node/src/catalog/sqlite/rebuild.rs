@@ -156,7 +156,7 @@ pub(super) async fn refresh(conn: &mut SqliteConnection, row: &PreparedRow) -> C
     if there.is_some() { rows::write(conn, &[row], Direction::Forward).await } else { Ok(()) }
 }
 
-/// Writes the CACHE_REBUILD row and takes all marks away. False when the term is over.
+/// Writes the `CACHE_REBUILD` row and takes all marks away. False when the term is over.
 pub(super) async fn end(conn: &mut SqliteConnection, term: Term, row: &WalRow) -> CatalogResult<bool> {
     if !config::stands(conn, term).await? {
         return Ok(false);

@@ -182,7 +182,9 @@ impl AuthConfig {
             "auth.jwt.keys",
             "",
             "The public keys that tokens are checked with: a JWKS file (`.json`), a PEM file, or a \
-             folder of such files. Reloaded when they change. Required.",
+             folder of such files. Reloaded when they \
+                 change. A key is named by its `kid`, else by its RFC 7638 thumbprint; one of a PEM file by the \
+                 file's name without `.pem`. Required.",
         ));
         if keys.is_none() && !r.is_set("auth.jwt.keys") {
             r.wrong(

@@ -6,7 +6,7 @@ use tracing::span::{Attributes, Id, Record};
 use tracing::{Event, Level, Subscriber};
 use tracing_subscriber::Layer;
 use tracing_subscriber::layer::Context as Spans;
-use tracing_subscriber::registry::LookupSpan;
+use tracing_subscriber::registry::{LookupSpan, SpanRef};
 
 use super::line::{self, Context, Line};
 use super::writer::Input;
@@ -56,9 +56,9 @@ impl<S: Subscriber + for<'a> LookupSpan<'a>> Layer<S> for LineLayer {
         let mut said = line::Event::default();
         event.record(&mut said);
         let scope = spans.event_span(event);
-        let function = scope.as_ref().map(|span| span.name());
-        let context = scope.iter().flat_map(tracing_subscriber::registry::SpanRef::scope);
-        let context = context.filter_map(|span| span.extensions().get::<Context>().cloned()).next();
+        let function = scope.as_ref().map(SpanRef::name);
+        let mut context = scope.iter().flat_map(SpanRef::scope);
+        let context = context.find_map(|span| span.extensions().get::<Context>().cloned());
         let line = Line {
             at: Timestamp::now(),
             metadata: event.metadata(),

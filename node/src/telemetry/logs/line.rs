@@ -102,7 +102,7 @@ pub(super) struct Line<'a> {
 }
 
 impl Line<'_> {
-    /// One JSON object: timestamp, level, logger, module, function, line, trace_id, span_id, request_id, user_id,
+    /// One JSON object: timestamp, level, logger, module, function, line, [`CONTEXT_FIELDS`],
     /// message, then the event's fields. A field of the event's with one of the four context names takes its place; one
     /// with another of these names gets `field_` in front.
     pub fn json(mut self, out: &mut String) {

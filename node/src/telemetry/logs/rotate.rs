@@ -112,7 +112,7 @@ mod tests {
         assert_eq!(names, ["app.log", "app.log.1", "app.log.2", "app.log.3", "app.log.4", "app.log.5"]);
         let all: String =
             names.iter().rev().map(|name| fs::read_to_string(path.with_file_name(name)).unwrap()).collect();
-        let expected: String = (0..40).map(|n| format!("line {n:03} a\nline {n:03} b\n")).collect();
+        let expected = (0..40).map(|n| format!("line {n:03} a\nline {n:03} b\n")).collect::<Vec<_>>().concat();
         assert!(expected.ends_with(&all), "a line is missing:\n{all}");
         assert!(all.lines().count() >= 36, "{all}");
         assert!(names.iter().all(|name| fs::metadata(path.with_file_name(name)).unwrap().len() <= 100));

@@ -12,6 +12,7 @@ use super::layer::LineLayer;
 use super::writer::{Sink, Writer};
 use super::{LogError, filter, init};
 use crate::config::{LogFormat, LoggingConfig};
+use crate::security::{AuditLine, Caller, Outcome, Role};
 use crate::telemetry::{TraceContext, record_user, request_span};
 
 /// The lines that `act` logs.
@@ -34,30 +35,13 @@ fn json(act: impl FnOnce()) -> Value {
 #[test]
 fn a_line_has_the_fields_of_the_product_page_in_order() {
     let lines = logged(LogFormat::Json, "info", || tracing::info!(size = 5_u64, name = "a\nb", "hello {}", 1));
-    let keys: Vec<&str> = lines[0].split('"').filter(|part| !part.contains([':', ',', '{', '}'])).collect();
-    for (place, key) in [
-        "timestamp",
-        "level",
-        "logger",
-        "module",
-        "function",
-        "line",
-        "trace_id",
-        "span_id",
-        "request_id",
-        "user_id",
-        "message",
-    ]
-    .iter()
-    .enumerate()
-    {
-        let at = |key: &str| lines[0].find(&format!("\"{key}\":")).unwrap_or(usize::MAX);
-        assert_ne!(at(key), usize::MAX, "{key} is missing in {}", lines[0]);
-        assert_eq!(lines[0].matches(&format!("\"{key}\":")).count(), 1, "{key}");
-        if place > 0 {
-            assert!(at("timestamp") < at(key), "{keys:?}");
-        }
-    }
+    let names = "timestamp level logger module function line trace_id span_id request_id user_id message size name";
+    let places: Vec<Vec<usize>> = names
+        .split(' ')
+        .map(|name| lines[0].match_indices(&format!("\"{name}\":")).map(|(place, _)| place).collect())
+        .collect();
+    assert!(places.iter().all(|found| found.len() == 1), "one of {names} is not there once in {}", lines[0]);
+    assert!(places[..11].is_sorted(), "{}", lines[0]);
     let line: Value = serde_json::from_str(&lines[0]).unwrap();
     assert_eq!(line["message"], "hello 1");
     assert_eq!(line["size"], 5);
@@ -98,6 +82,37 @@ fn a_filter_of_levels_keeps_the_request_and_the_audit_trail() {
     assert!(lines.iter().all(|line| line["request_id"] == "req-2"), "{lines:?}");
     assert_eq!(lines[0]["user_id"], "someone");
     assert!(logged(LogFormat::Json, "info,audit=off", || tracing::info!(target: "audit", "x")).is_empty());
+}
+
+#[test]
+fn an_audit_line_says_who_what_which_file_from_where_and_how_it_ended() {
+    let caller = Caller { id: "u-1".to_owned(), username: "ann".to_owned(), full_name: None, role: Some(Role::User) };
+    let audit = AuditLine {
+        action: "delete",
+        caller: Some(&caller),
+        file_id: Some(uuid::Uuid::nil()),
+        remote: Some([127, 0, 0, 1].into()),
+        outcome: Outcome::Refused,
+        code: Some("FORBIDDEN"),
+        details: None,
+    };
+    let line = json(|| audit.write());
+    for (name, value) in [
+        ("logger", "audit"),
+        ("action", "delete"),
+        ("user_id", "u-1"),
+        ("username", "ann"),
+        ("role", "user"),
+        ("file_id", "00000000-0000-0000-0000-000000000000"),
+        ("remote", "127.0.0.1"),
+        ("outcome", "refused"),
+        ("code", "FORBIDDEN"),
+        ("message", "delete refused"),
+    ] {
+        assert_eq!(line[name], value, "{name}");
+    }
+    let line = json(|| AuditLine { caller: None, outcome: Outcome::Done, ..audit }.write());
+    assert!(line["user_id"].is_null() && line["outcome"] == "done", "{line}");
 }
 
 #[test]

@@ -75,6 +75,16 @@ fn other_algorithms_of_the_same_key() {
 }
 
 #[test]
+fn a_good_signature_under_another_algorithms_name() {
+    let node = Node::plain();
+    for alg in ["none", "HS256", "RS512", "rs256", "RS256 ", ""] {
+        let header = json!({"alg": alg, "kid": ISSUER.kid}).to_string();
+        assert_eq!(reason(&node.check(&ISSUER.sign(&header, &good()))), INVALID, "{alg}");
+    }
+    assert_eq!(reason(&node.check(&ISSUER.sign(r#"{"typ":"JWT"}"#, &good()))), INVALID, "no alg");
+}
+
+#[test]
 fn kid_as_a_path_as_sql_or_as_another_type() {
     let node = Node::plain();
     let kids = [

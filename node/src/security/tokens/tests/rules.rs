@@ -79,7 +79,7 @@ fn issuer_audience_and_life_are_checked_when_configured() {
     let node = Node::start(TokenRules {
         issuer: Some("https://id".to_owned()),
         audience: Some("files".to_owned()),
-        max_lifetime: Some(Duration::from_secs(3600)),
+        max_lifetime: Some(Duration::from_hours(1)),
         ..TokenRules::default()
     });
     let good = json!({"iss": "https://id", "aud": ["other", "files"]});
@@ -133,7 +133,7 @@ fn minted_tokens_are_let_in_and_development_keys_are_kept() {
     let rules = TokenRules { leeway: Duration::from_secs(5), ..TokenRules::default() };
     let authenticator = Authenticator::new(keys, rules);
     for role in [Role::User, Role::Operator, Role::Admin] {
-        let token = again.token(role, Duration::from_secs(60)).unwrap();
+        let token = again.token(role, Duration::from_mins(1)).unwrap();
         let caller = authenticator.authenticate(&bearer(&token)).unwrap();
         assert_eq!(caller.role, Some(role));
         assert_eq!(caller.id, format!("dev-{}", role.as_str()));
@@ -143,7 +143,7 @@ fn minted_tokens_are_let_in_and_development_keys_are_kept() {
         role: Role::User,
         username: Some("name".to_owned()),
         full_name: None,
-        ttl: Duration::from_secs(60),
+        ttl: Duration::from_mins(1),
         issuer: Some("i".to_owned()),
         audience: Some("a".to_owned()),
         kid: None,
