@@ -10,11 +10,8 @@ pub mod election;
 pub mod element;
 pub mod failpoint;
 pub mod files;
-<<<<<<< HEAD
-pub mod jobs;
-=======
 pub mod http;
->>>>>>> wip-http
+pub mod jobs;
 pub mod model;
 pub mod security;
 pub mod settling;

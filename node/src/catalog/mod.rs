@@ -198,6 +198,104 @@ pub struct WalQuery {
     pub limit: u32,
 }
 
+/// Which writer may change the singleton row: the master by its term, or, in `ro` and `ar`, where there is none, anyone
+/// who has seen the row's latest version.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum RowGuard {
+    /// The row still has this epoch and nonce.
+    Term(Term),
+    /// The row still has this `row_version`.
+    Version(i64),
+}
+
+/// How the catalog answered a phase of a mode change.
+#[derive(Clone, Debug, PartialEq)]
+pub enum TransitionVerdict {
+    /// Done; the row as it is now.
+    Done(Box<ConfigRow>),
+    /// The guard no longer holds: the term is over, or somebody changed the row.
+    Overtaken,
+    /// The row's transition is another one, or the same with a higher attempt.
+    Other(Transition),
+    /// No such transition is prepared, or its time is over.
+    NotPrepared,
+    /// Transactions on files are open (PENDING or FAILED): so many.
+    OpenTransactions(u64),
+}
+
+/// A committed change of mode.
+#[derive(Clone, Debug)]
+pub struct ModeChange {
+    /// The transition, as it was prepared.
+    pub transition: Transition,
+    /// Since when the new mode is in force.
+    pub at: Timestamp,
+    /// Who asked for it.
+    pub by: String,
+    /// The row of the log, status COMMITTED.
+    pub row: WalRow,
+}
+
+/// A kind of job; one of a kind runs at a time, across nodes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum JobKind {
+    /// Makes the cache again.
+    Rebuild,
+    /// Verifies every file.
+    Verify,
+    /// Removes what has expired.
+    Gc,
+}
+
+/// How a job stands.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum JobState {
+    /// At work.
+    Running,
+    /// Ended with its work done.
+    Succeeded,
+    /// Ended by an error.
+    Failed,
+    /// Ended by somebody's wish.
+    Cancelled,
+    /// Its process ended first.
+    Interrupted,
+}
+
+/// A row of the jobs table.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct JobRow {
+    /// The job.
+    pub job_id: Uuid,
+    /// What it does.
+    pub kind: JobKind,
+    /// How it stands.
+    pub state: JobState,
+    /// When it began.
+    pub started_at: Timestamp,
+    /// When it ended.
+    pub finished_at: Option<Timestamp>,
+    /// How far it is: `{done, total, bytes, rate, eta_seconds}`.
+    pub progress: serde_json::Value,
+    /// What it found, or why it failed.
+    pub report: Option<serde_json::Value>,
+    /// Who runs it, as the election names it.
+    pub node: String,
+}
+
+/// What retention holds, over all active files.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct RetentionSummary {
+    /// The latest date any file has of its own.
+    pub latest_until: Option<Timestamp>,
+    /// When the newest file came: with the element's minimum it is kept longest.
+    pub newest_created_at: Option<Timestamp>,
+    /// Files with a legal hold.
+    pub legal_holds: u64,
+}
+
 /// Numbers about open rows of the log.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct WalPending {
@@ -307,6 +405,59 @@ pub trait Catalog: Send + Sync + 'static {
 
     /// Writes the `CACHE_REBUILD` row, once, when the rebuild has ended, and with COMMITTED clears `needs_rebuild`.
     async fn end_rebuild(&self, term: Term, row: WalRow) -> CatalogResult<bool>;
+
+    /// Prepares a mode change, durable: one conditional statement that writes the transition and `prepared_until`
+    /// (`hold_seconds` from now, the catalog's clock) unless another one that is not over stands there, or the same with
+    /// a higher attempt. Repeated, it extends `prepared_until`.
+    async fn prepare(
+        &self,
+        guard: RowGuard,
+        transition: &Transition,
+        hold_seconds: u32,
+    ) -> CatalogResult<TransitionVerdict>;
+
+    /// Whether a prepared change may be committed now: it stands, its time is not over, and no transaction on a file is
+    /// open. A statement of its own, later than the one that prepared.
+    async fn may_commit(&self, guard: RowGuard, transition: &Transition) -> CatalogResult<TransitionVerdict>;
+
+    /// Commits a mode change: the row (mode, since when, by whom, no transition any more) and its row of the log in one
+    /// transaction, conditional like [`may_commit`](Self::may_commit).
+    async fn commit_mode(&self, guard: RowGuard, change: &ModeChange) -> CatalogResult<TransitionVerdict>;
+
+    /// Takes a prepared change back. Not being there is success.
+    async fn abort(&self, guard: RowGuard, transition_id: &str) -> CatalogResult<TransitionVerdict>;
+
+    /// Begins a job; false when one of its kind runs already.
+    async fn start_job(&self, job: &JobRow) -> CatalogResult<bool>;
+
+    /// Writes a job's state, progress and report, while it is running. False when it is not (any more).
+    async fn update_job(&self, job: &JobRow) -> CatalogResult<bool>;
+
+    /// Marks running jobs of `node` (or of every node) as interrupted: their process is gone.
+    async fn interrupt_jobs(&self, node: Option<&str>) -> CatalogResult<u64>;
+
+    /// The latest jobs, newest first.
+    async fn jobs(&self, limit: u32) -> CatalogResult<Vec<JobRow>>;
+
+    /// One job.
+    async fn job(&self, job_id: Uuid) -> CatalogResult<Option<JobRow>>;
+
+    /// Active files that came at or before `created_to`, oldest first, after `after`: candidates of the time to live.
+    async fn active_before(
+        &self,
+        created_to: Timestamp,
+        after: Option<Uuid>,
+        limit: u32,
+    ) -> CatalogResult<Vec<FileRow>>;
+
+    /// Deleted files, oldest first, after `after`: candidates of the grace period.
+    async fn deleted(&self, after: Option<Uuid>, limit: u32) -> CatalogResult<Vec<FileRow>>;
+
+    /// Removes ended rows of the log (COMMITTED, ROLLED_BACK) that ended before `before`, at most `limit`; how many.
+    async fn purge_wal(&self, term: Term, before: Timestamp, limit: u32) -> CatalogResult<u64>;
+
+    /// What retention holds.
+    async fn retention(&self) -> CatalogResult<RetentionSummary>;
 
     /// Rows by id after `after`, whatever their status: for verify.
     async fn rows_after(&self, after: Option<Uuid>, limit: u32) -> CatalogResult<Vec<FileRow>>;

@@ -5,8 +5,10 @@ mod file;
 mod gate;
 mod health;
 mod identity;
+mod mode_change;
 mod retention;
 mod space;
+mod step;
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -21,8 +23,10 @@ pub use file::{ELEMENT_SCHEMA_VERSION, ElementFile};
 pub use gate::{Closed, Door, Gate, Pass};
 pub use health::{Health, PartHealth};
 pub use identity::{Adoption, CatalogFound, Found, StorageFound, Verdict, judge};
+pub use mode_change::{ModeAnswer, ModeChanges, ModeError, ModeRequest};
 pub use retention::{Kept, RetentionRules};
 pub use space::{Ledger, Promise, Promised};
+pub use step::Phase;
 
 use crate::catalog::{SharedCatalog, Transition};
 use crate::election::{Election, Role};
@@ -131,6 +135,21 @@ impl Element {
     /// The mode in force.
     pub fn mode(&self) -> Mode {
         self.state.read().file.mode
+    }
+
+    /// What `element.json` says.
+    pub fn file(&self) -> ElementFile {
+        self.state.read().file.clone()
+    }
+
+    /// `element.json` was replaced by this.
+    pub(super) fn set_file(&self, file: ElementFile) {
+        self.state.write().file = file;
+    }
+
+    /// A mode change has begun, holds the door until a moment, or has ended.
+    pub(super) fn set_transition(&self, transition: Option<(Transition, Option<Timestamp>)>) {
+        self.state.write().transition = transition;
     }
 
     /// The term this node is master in, if it is.

@@ -46,7 +46,9 @@ pub enum FileError {
     #[error("file {0} has changed: read it again and repeat the request with its current ETag")]
     PreconditionFailed(Uuid),
     /// The attr was written by a newer version of the program (409).
-    #[error("the description of file {0} was written by a newer version of this program and is not rewritten by this one")]
+    #[error(
+        "the description of file {0} was written by a newer version of this program and is not rewritten by this one"
+    )]
     AttrNewer(Uuid),
     /// More bytes than allowed (413).
     #[error("the file is larger than the {limit} bytes allowed here")]
@@ -55,7 +57,9 @@ pub enum FileError {
         limit: u64,
     },
     /// The data is not what the sender said (422).
-    #[error("the data received has SHA-256 {actual}, not {expected}: it was changed on its way, or another file was sent")]
+    #[error(
+        "the data received has SHA-256 {actual}, not {expected}: it was changed on its way, or another file was sent"
+    )]
     ChecksumMismatch {
         /// As the request said.
         expected: String,

@@ -34,7 +34,9 @@ pub enum StorageError {
         path: String,
     },
     /// An fsync failed: what was written to this file may be lost even though later calls succeed.
-    #[error("fsync of {path} failed ({source}): what the disk holds is not known any more; replace the volume or restart")]
+    #[error(
+        "fsync of {path} failed ({source}): what the disk holds is not known any more; replace the volume or restart"
+    )]
     SyncFailed {
         /// Which file or folder.
         path: String,
@@ -208,12 +210,7 @@ pub trait Storage: Send + Sync + 'static {
     async fn stage_attr(&self, term: Term, tx: TransactionId, attr: Bytes) -> StorageResult<()>;
 
     /// Puts a staged attr in place, durable on return. The rename is the commit point.
-    async fn publish_attr(
-        &self,
-        term: Term,
-        tx: TransactionId,
-        before: &AttrOnDisk,
-    ) -> Result<(), PublishError>;
+    async fn publish_attr(&self, term: Term, tx: TransactionId, before: &AttrOnDisk) -> Result<(), PublishError>;
 
     /// Removes what one transaction of the own term has staged and makes the removal durable: its attr can no longer
     /// come.
@@ -240,6 +237,18 @@ pub trait Storage: Send + Sync + 'static {
 
     /// Removes a data file that no attr names and none can name any more. Not being there is success.
     async fn remove_data(&self, path: &StoragePath) -> StorageResult<()>;
+
+    /// Removes what is left of a deleted file whose grace is over: data first, attr last. Not being there is success.
+    async fn purge(&self, path: &StoragePath) -> StorageResult<()>;
+
+    /// Moves a data file that nobody knows to `.quarantine/`, where a person decides. False when it is gone.
+    async fn quarantine(&self, path: &StoragePath) -> StorageResult<bool>;
+
+    /// Whether nothing is staged in this term.
+    async fn staging_is_empty(&self, term: Term) -> StorageResult<bool>;
+
+    /// Writes `.element/transitions/{id}.json`, durable: the proof of a mode change, beside the data.
+    async fn write_transition_report(&self, folder: &str, id: &str, bytes: Bytes) -> StorageResult<()>;
 
     /// Calls for every file below the root, folder by folder in the order of time, in batches of one folder or less;
     /// bounded memory. Ends early without error when the receiver is gone.

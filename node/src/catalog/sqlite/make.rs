@@ -35,6 +35,59 @@ async fn one_file(
 
 #[async_trait]
 impl Catalog for SqliteCatalog {
+    async fn prepare(
+        &self,
+        _: crate::catalog::RowGuard,
+        _: &crate::catalog::Transition,
+        _: u32,
+    ) -> CatalogResult<crate::catalog::TransitionVerdict> {
+        unimplemented!()
+    }
+    async fn may_commit(
+        &self,
+        _: crate::catalog::RowGuard,
+        _: &crate::catalog::Transition,
+    ) -> CatalogResult<crate::catalog::TransitionVerdict> {
+        unimplemented!()
+    }
+    async fn commit_mode(
+        &self,
+        _: crate::catalog::RowGuard,
+        _: &crate::catalog::ModeChange,
+    ) -> CatalogResult<crate::catalog::TransitionVerdict> {
+        unimplemented!()
+    }
+    async fn abort(&self, _: crate::catalog::RowGuard, _: &str) -> CatalogResult<crate::catalog::TransitionVerdict> {
+        unimplemented!()
+    }
+    async fn start_job(&self, _: &crate::catalog::JobRow) -> CatalogResult<bool> {
+        unimplemented!()
+    }
+    async fn update_job(&self, _: &crate::catalog::JobRow) -> CatalogResult<bool> {
+        unimplemented!()
+    }
+    async fn interrupt_jobs(&self, _: Option<&str>) -> CatalogResult<u64> {
+        unimplemented!()
+    }
+    async fn jobs(&self, _: u32) -> CatalogResult<Vec<crate::catalog::JobRow>> {
+        unimplemented!()
+    }
+    async fn job(&self, _: Uuid) -> CatalogResult<Option<crate::catalog::JobRow>> {
+        unimplemented!()
+    }
+    async fn active_before(&self, _: Timestamp, _: Option<Uuid>, _: u32) -> CatalogResult<Vec<FileRow>> {
+        unimplemented!()
+    }
+    async fn deleted(&self, _: Option<Uuid>, _: u32) -> CatalogResult<Vec<FileRow>> {
+        unimplemented!()
+    }
+    async fn purge_wal(&self, _: Term, _: Timestamp, _: u32) -> CatalogResult<u64> {
+        unimplemented!()
+    }
+    async fn retention(&self) -> CatalogResult<crate::catalog::RetentionSummary> {
+        unimplemented!()
+    }
+
     async fn migrate(&self) -> CatalogResult<()> {
         self.ask(|reply| {
             // Migrations bring their own transactions.

@@ -15,6 +15,7 @@ use crate::http::query::{DEFAULT_LIMIT, limit, pairs};
 use crate::http::reply;
 use crate::http::state::AppState;
 use crate::model::{Timestamp, TransactionId, WalRow, WalStatus};
+use crate::settling::SettleError;
 
 /// A page of transactions.
 #[derive(Debug, Serialize, ToSchema)]
@@ -57,7 +58,9 @@ pub async fn list(State(app): State<AppState>, _caller: AsAdmin, request: Reques
 )]
 pub async fn retry(State(app): State<AppState>, _caller: AsAdmin, request: Request) -> ApiResult<Response> {
     let tx = transaction_id(request.uri())?;
-    reply::json(&app.services()?.settler.retry(tx).await?)
+    let services = app.services()?;
+    let term = services.element.term().ok_or_else(|| SettleError::NotNow("this node is not the master".to_owned()))?;
+    reply::json(&services.settler.retry(term, tx).await?)
 }
 
 type After = Option<(Timestamp, TransactionId)>;

@@ -77,6 +77,7 @@ impl From<SettleError> for ApiError {
             SettleError::NotFound(_) => Self::new(Code::NotFound, error.to_string()),
             SettleError::NotNow(reason) => Self::new(Code::Recovering, reason),
             SettleError::Catalog(error) => error.into(),
+            SettleError::Storage(error) => FileError::from(error).into(),
         }
     }
 }
