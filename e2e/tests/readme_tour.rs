@@ -23,13 +23,14 @@ fn the_tour_works_as_written() -> Result<()> {
 
     let folder = tempfile::tempdir()?;
     let path = path_with_cargo_of(root, folder.path())?;
-    let output = Command::new("bash")
+    let output = Command::new("timeout")
+        .args(["--kill-after=10", "240", "bash"])
         .args(["-euxo", "pipefail", "-c", &format!("trap 'kill $(jobs -p) 2>/dev/null || true' EXIT\n{script}")])
         .current_dir(folder.path())
         .env("PATH", path)
         .stdin(Stdio::null())
         .output()
-        .context("bash is missing")?;
+        .context("timeout or bash is missing")?;
     let (out, err) = (String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
     ensure!(
         output.status.success(),

@@ -14,10 +14,10 @@ use super::dev::Welcome;
 use super::opening::{self, Opened, OpeningError};
 use super::{CommandError, CommandResult, metrics, runtime};
 use crate::config::Config;
-use crate::element::{Closed, Element};
+use crate::element::{Closed, Element, ModeChanges};
 use crate::files::Files;
 use crate::http::{self, AppState, Cors, Front, Limits, Pages, Services, TlsAcceptor};
-use crate::jobs::Progress;
+use crate::jobs::{Jobs, JobsParts, Progress};
 use crate::security::{Authenticator, KeyStore, TokenRules};
 use crate::telemetry::logs::{self, LogGuard};
 use crate::telemetry::metrics::Metrics;
@@ -51,7 +51,8 @@ async fn serve(config: &Config, welcome: Option<Welcome>, guard: &Arc<LogGuard>)
     metrics.takeover();
     let (element, files) = opened.serve(config, &metrics).await?;
     let state = AppState::starting(front(config, &keys, &metrics, &traces, element.view().element_id));
-    state.open(services(&opened, &element, &files, &traces, guard));
+    let (modes, jobs) = background(&opened, &element, &files, &stop).await?;
+    state.open(services(&opened, &element, &files, (&modes, &jobs), &traces, guard));
 
     // Spans are sent until the last request has ended.
     let (last, exporting) = (CancellationToken::new(), TaskTracker::new());
@@ -59,6 +60,7 @@ async fn serve(config: &Config, welcome: Option<Welcome>, guard: &Arc<LogGuard>)
         exporting.spawn(export.run(last.clone()));
     }
     tasks.spawn(Arc::clone(&keys).watch(stop.clone()));
+    tasks.spawn(Arc::clone(&jobs).gc_hourly(opened.locked.election.holder()));
     tasks.spawn(settle_on(&opened, &element, stop.clone()));
     if let Some(tls) = tls.clone() {
         tasks.spawn(tls.watch(stop.clone()));
@@ -83,7 +85,13 @@ async fn serve(config: &Config, welcome: Option<Welcome>, guard: &Arc<LogGuard>)
         }
     };
     tracing::info!(signal, "stopping: running requests finish, no new ones are taken");
-    shut_down(config, &opened, &element, &files, &stop, &tasks).await;
+    element.gate().close(Closed::Stopping, false);
+    stop.cancel();
+    tasks.spawn(async move {
+        modes.ended().await;
+        jobs.ended().await;
+    });
+    shut_down(config, &opened, &element, &files, &tasks).await;
     last.cancel();
     exporting.close();
     exporting.wait().await;
@@ -101,16 +109,7 @@ async fn recover(opened: &Opened, element: &Element, stop: &CancellationToken) -
     Ok(())
 }
 
-async fn shut_down(
-    config: &Config,
-    opened: &Opened,
-    element: &Element,
-    files: &Files,
-    stop: &CancellationToken,
-    tasks: &TaskTracker,
-) {
-    element.gate().close(Closed::Stopping, false);
-    stop.cancel();
+async fn shut_down(config: &Config, opened: &Opened, element: &Element, files: &Files, tasks: &TaskTracker) {
     tasks.close();
     let patience = config.limits.drain_timeout + DRAIN_PATIENCE;
     if tokio::time::timeout(patience, tasks.wait()).await.is_err() {
@@ -139,10 +138,35 @@ fn tls(config: &Config) -> Result<Option<Arc<TlsAcceptor>>, CommandError> {
     Ok(tls.map(Arc::new))
 }
 
+/// Mode changes and jobs, which go on when their request has been answered.
+async fn background(
+    opened: &Opened,
+    element: &Arc<Element>,
+    files: &Files,
+    stop: &CancellationToken,
+) -> Result<(Arc<ModeChanges>, Arc<Jobs>), OpeningError> {
+    let (storage, catalog) = (&opened.locked.storage, &opened.locked.catalog);
+    // The lock is ours alone: whoever ran them is gone.
+    let interrupted = catalog.interrupt_jobs(None).await?;
+    if interrupted > 0 {
+        tracing::warn!(interrupted, "jobs of an earlier process had not ended: start them again");
+    }
+    let modes = ModeChanges::new(Arc::clone(element), Arc::clone(storage), Arc::clone(catalog), stop.clone());
+    let parts = JobsParts {
+        storage: Arc::clone(storage),
+        catalog: Arc::clone(catalog),
+        element: Arc::clone(element),
+        locks: Arc::clone(&opened.locks),
+        expire: Arc::new(files.clone()),
+    };
+    Ok((Arc::new(modes), Arc::new(Jobs::new(parts, stop.clone()))))
+}
+
 fn services(
     opened: &Opened,
     element: &Arc<Element>,
     files: &Files,
+    (modes, jobs): (&Arc<ModeChanges>, &Arc<Jobs>),
     traces: &Traces,
     guard: &Arc<LogGuard>,
 ) -> Services {
@@ -151,6 +175,8 @@ fn services(
         files: files.clone(),
         element: Arc::clone(element),
         settler: Arc::new(opened.settler.clone()),
+        modes: Arc::clone(modes),
+        jobs: Arc::clone(jobs),
         catalog: Arc::clone(&opened.locked.catalog),
         observe: Box::new(move |scrape| {
             scrape.folder_syncs = storage.folder_syncs();

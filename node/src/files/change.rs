@@ -101,9 +101,8 @@ impl Expire for Files {
     /// An ordinary delete, decided again under the file's lock.
     async fn expire(&self, file_id: Uuid) -> Result<bool, String> {
         let rules = *self.inner.element.retention();
-        let expired = move |attr: &Attr| match rules.is_expired(attr, Timestamp::now()) {
-            true => Ok(()),
-            false => Err(FileError::PreconditionFailed(file_id)),
+        let expired = move |attr: &Attr| {
+            if rules.is_expired(attr, Timestamp::now()) { Ok(()) } else { Err(FileError::PreconditionFailed(file_id)) }
         };
         let caller = Caller {
             id: "system:expiry".to_owned(),

@@ -113,7 +113,11 @@ impl Storage for LocalStorage {
     }
 
     async fn end_term(&self, term: Term) -> StorageResult<()> {
-        self.run(move |disk| terms::end_own(disk, term)).await
+        self.run(move |disk| {
+            terms::end_own(disk, term);
+            Ok(())
+        })
+        .await
     }
 
     async fn new_file(&self, term: Term, tx: TransactionId, path: &StoragePath) -> StorageResult<Box<dyn NewFile>> {
