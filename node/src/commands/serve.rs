@@ -14,10 +14,10 @@ use super::dev::Welcome;
 use super::opening::{self, Opened, OpeningError};
 use super::{CommandError, CommandResult, metrics, runtime};
 use crate::config::Config;
-use crate::element::{Closed, Element};
+use crate::element::{Closed, Element, ModeChanges};
 use crate::files::Files;
 use crate::http::{self, AppState, Cors, Front, Limits, Pages, Services};
-use crate::jobs::Progress;
+use crate::jobs::{Jobs, JobsParts, Progress};
 use crate::security::{Authenticator, KeyStore, TokenRules};
 use crate::telemetry::logs::{self, LogGuard};
 use crate::telemetry::metrics::Metrics;
@@ -47,9 +47,11 @@ async fn serve(config: &Config, welcome: Option<Welcome>, guard: &Arc<LogGuard>)
     metrics.takeover();
     let (element, files) = opened.serve(config, &metrics).await?;
     let state = AppState::starting(front(config, &keys, &metrics, element.view().element_id));
-    state.open(services(&opened, &element, &files, guard));
+    let (modes, jobs) = background(&opened, &element, &files, &stop).await?;
+    state.open(services(&opened, &element, &files, (&modes, &jobs), guard));
 
     tasks.spawn(Arc::clone(&keys).watch(stop.clone()));
+    tasks.spawn(Arc::clone(&jobs).gc_hourly(opened.locked.election.holder()));
     tasks.spawn(settle_on(&opened, &element, stop.clone()));
     tasks.spawn(http::serve(listener, http::router(&state, beside(config)), limits(config), stop.clone()));
     if let Some(admin) = config.server.admin_listen {
@@ -70,7 +72,13 @@ async fn serve(config: &Config, welcome: Option<Welcome>, guard: &Arc<LogGuard>)
         }
     };
     tracing::info!(signal, "stopping: running requests finish, no new ones are taken");
-    shut_down(config, &opened, &element, &files, &stop, &tasks).await;
+    element.gate().close(Closed::Stopping, false);
+    stop.cancel();
+    tasks.spawn(async move {
+        modes.ended().await;
+        jobs.ended().await;
+    });
+    shut_down(config, &opened, &element, &files, &tasks).await;
     Ok(ExitCode::SUCCESS)
 }
 
@@ -85,16 +93,7 @@ async fn recover(opened: &Opened, element: &Element, stop: &CancellationToken) -
     Ok(())
 }
 
-async fn shut_down(
-    config: &Config,
-    opened: &Opened,
-    element: &Element,
-    files: &Files,
-    stop: &CancellationToken,
-    tasks: &TaskTracker,
-) {
-    element.gate().close(Closed::Stopping, false);
-    stop.cancel();
+async fn shut_down(config: &Config, opened: &Opened, element: &Element, files: &Files, tasks: &TaskTracker) {
     tasks.close();
     let patience = config.limits.drain_timeout + DRAIN_PATIENCE;
     if tokio::time::timeout(patience, tasks.wait()).await.is_err() {
@@ -115,12 +114,44 @@ fn settle_on(opened: &Opened, element: &Arc<Element>, stop: CancellationToken) -
     async move { settler.run(|| element.term(), stop).await }
 }
 
-fn services(opened: &Opened, element: &Arc<Element>, files: &Files, guard: &Arc<LogGuard>) -> Services {
+/// Mode changes and jobs, which go on when their request has been answered.
+async fn background(
+    opened: &Opened,
+    element: &Arc<Element>,
+    files: &Files,
+    stop: &CancellationToken,
+) -> Result<(Arc<ModeChanges>, Arc<Jobs>), OpeningError> {
+    let (storage, catalog) = (&opened.locked.storage, &opened.locked.catalog);
+    // The lock is ours alone: whoever ran them is gone.
+    let interrupted = catalog.interrupt_jobs(None).await?;
+    if interrupted > 0 {
+        tracing::warn!(interrupted, "jobs of an earlier process had not ended: start them again");
+    }
+    let modes = ModeChanges::new(Arc::clone(element), Arc::clone(storage), Arc::clone(catalog), stop.clone());
+    let parts = JobsParts {
+        storage: Arc::clone(storage),
+        catalog: Arc::clone(catalog),
+        element: Arc::clone(element),
+        locks: Arc::clone(&opened.locks),
+        expire: Arc::new(files.clone()),
+    };
+    Ok((Arc::new(modes), Arc::new(Jobs::new(parts, stop.clone()))))
+}
+
+fn services(
+    opened: &Opened,
+    element: &Arc<Element>,
+    files: &Files,
+    (modes, jobs): (&Arc<ModeChanges>, &Arc<Jobs>),
+    guard: &Arc<LogGuard>,
+) -> Services {
     let (storage, log) = (Arc::clone(&opened.locked.storage), Arc::clone(guard));
     Services {
         files: files.clone(),
         element: Arc::clone(element),
         settler: Arc::new(opened.settler.clone()),
+        modes: Arc::clone(modes),
+        jobs: Arc::clone(jobs),
         catalog: Arc::clone(&opened.locked.catalog),
         observe: Box::new(move |scrape| {
             scrape.folder_syncs = storage.folder_syncs();

@@ -12,8 +12,9 @@ mod step;
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, Instant};
 
-use parking_lot::RwLock;
+use parking_lot::{Mutex, RwLock};
 use serde::Serialize;
 use storage_element_crds::Mode;
 use uuid::Uuid;
@@ -32,6 +33,11 @@ use crate::catalog::{SharedCatalog, Transition};
 use crate::election::{Election, Role};
 use crate::model::{Epoch, Term, Timestamp};
 use crate::storage::{SharedStorage, Space};
+
+/// How long a measurement of the volume counts where there is plenty of space.
+const MEASURED_FOR: Duration = Duration::from_millis(500);
+/// Space beyond the first level of alarm that no disk fills within that time.
+const PLENTY_BYTES: u64 = 8 << 30;
 
 /// What the element is right now, taken at one moment.
 #[derive(Clone, Debug, PartialEq, Serialize)]
@@ -77,6 +83,7 @@ pub struct Element {
     rules: CapacityRules,
     retention: RetentionRules,
     ledger: Arc<Ledger>,
+    measured: Mutex<Option<(Instant, Space)>>,
     /// The catalog holds what the attr files say: interrupted operations are settled, a due rebuild has ended.
     catalog_trusted: AtomicBool,
 }
@@ -110,6 +117,7 @@ impl Element {
             rules: parts.rules,
             retention: parts.retention,
             ledger: Arc::default(),
+            measured: Mutex::default(),
             catalog_trusted: AtomicBool::new(false),
         }
     }
@@ -208,15 +216,33 @@ impl Element {
     }
 
     async fn measure(&self) -> (Option<Space>, u64) {
-        let space = match self.storage.space().await {
-            Ok(space) => space,
+        // The sums matter only against a quota; without a catalog no upload is taken anyway.
+        let stored = match self.rules.quota_bytes {
+            Some(_) => self.catalog.totals().await.map_or(0, |totals| totals.active_bytes + totals.deleted_bytes),
+            None => 0,
+        };
+        (self.space().await, stored)
+    }
+
+    /// Space of the volume. Measured anew unless there was so much of it a moment ago that nothing written since can
+    /// matter.
+    async fn space(&self) -> Option<Space> {
+        let measured = *self.measured.lock();
+        if let Some((at, space)) = measured
+            && at.elapsed() < MEASURED_FOR
+            && space.available > self.rules.warning.free_bytes(space.total).saturating_add(PLENTY_BYTES)
+        {
+            return Some(space);
+        }
+        match self.storage.space().await {
+            Ok(space) => {
+                *self.measured.lock() = space.map(|space| (Instant::now(), space));
+                space
+            }
             Err(error) => {
                 tracing::warn!(%error, "the space left on the storage cannot be told");
                 None
             }
-        };
-        // The sums matter only against a quota; without a catalog no upload is taken anyway.
-        let totals = self.catalog.totals().await.unwrap_or_default();
-        (space, totals.active_bytes + totals.deleted_bytes)
+        }
     }
 }

@@ -57,11 +57,10 @@ pub enum Standing {
 /// Judges a request against what stands.
 pub fn standing(stands: Option<&Transition>, asked: &Transition) -> Standing {
     match stands {
-        None => Standing::Free,
         Some(stands) if stands.id != asked.id => Standing::Others,
         Some(stands) if asked.attempt < stands.attempt => Standing::LowerAttempt,
         Some(stands) if stands == asked => Standing::Own,
-        Some(_) => Standing::Free,
+        None | Some(_) => Standing::Free,
     }
 }
 

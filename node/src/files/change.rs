@@ -12,7 +12,7 @@ use super::upload::wal_row;
 use super::{FileError, FileResult, Files, Inner, Patch, Precheck, RetentionWish, merge_patch};
 use crate::element::{Kept, Pass};
 use crate::jobs::Expire;
-use crate::model::{Attr, AttrFile, FileIntent, FileRow, FileStatus, OperationType, Timestamp};
+use crate::model::{Attr, AttrError, AttrFile, FileIntent, FileRow, FileStatus, OperationType, Timestamp};
 use crate::security::Caller;
 use crate::settling::KeyGuard;
 use crate::storage::AttrOnDisk;
@@ -101,9 +101,8 @@ impl Expire for Files {
     /// An ordinary delete, decided again under the file's lock.
     async fn expire(&self, file_id: Uuid) -> Result<bool, String> {
         let rules = *self.inner.element.retention();
-        let expired = move |attr: &Attr| match rules.is_expired(attr, Timestamp::now()) {
-            true => Ok(()),
-            false => Err(FileError::PreconditionFailed(file_id)),
+        let expired = move |attr: &Attr| {
+            if rules.is_expired(attr, Timestamp::now()) { Ok(()) } else { Err(FileError::PreconditionFailed(file_id)) }
         };
         let caller = Caller {
             id: "system:expiry".to_owned(),
@@ -163,7 +162,11 @@ impl Inner {
         next.epoch = pass.term().epoch;
         next.tx = tx;
         next.write_id = Uuid::new_v4();
-        let bytes = next.to_bytes()?;
+        let bytes = match next.to_bytes() {
+            // Deleting, holding and keeping must not fail because the description was as long as it may be.
+            Err(AttrError::TooLarge { .. }) if says_the_same(&next, &held.attr) => next.to_bytes_on_one_line()?,
+            bytes => bytes?,
+        };
         let intent = FileIntent {
             storage_path: next.storage_path.clone(),
             revision: next.revision,
@@ -173,17 +176,21 @@ impl Inner {
             unknown: Map::new(),
         };
         let intent = wal_row(tx, operation_type, &next, caller, &intent)?;
-        self.storage.stage_attr(pass.term(), tx, bytes.into()).await?;
         let operation = Operation {
             pass,
             intent,
             row: FileRow { attr: next, cached_at: Timestamp::now(), damaged: false, blocked_by: None },
             _file_lock: Some(held.lock),
-            _key_lock: None,
+            key_lock: None,
             _promise: None,
         };
-        self.carry_out(operation, Change::Attr(held.on_disk)).await
+        self.carry_out(operation, Change::Attr { before: held.on_disk, next: bytes.into() }).await
     }
+}
+
+/// Whether what people wrote is the same in both.
+fn says_the_same(a: &Attr, b: &Attr) -> bool {
+    (&a.description, &a.version, &a.tags, &a.metadata) == (&b.description, &b.version, &b.tags, &b.metadata)
 }
 
 fn apply(attr: &mut Attr, patch: Patch) {

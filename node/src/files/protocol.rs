@@ -5,6 +5,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use bytes::Bytes;
 use tokio::sync::oneshot;
 use tokio::time::{Instant, sleep, timeout};
 
@@ -28,8 +29,13 @@ const RETRY_MOST: Duration = Duration::from_secs(2);
 pub(super) enum Change {
     /// A new file: data and attr, staged.
     New(Box<dyn NewFile>),
-    /// The next revision of an attr, staged, to replace this one.
-    Attr(AttrOnDisk),
+    /// The next revision of an attr, to replace the one that was read.
+    Attr {
+        /// As it was read.
+        before: AttrOnDisk,
+        /// The next revision's bytes.
+        next: Bytes,
+    },
 }
 
 /// An operation that is ready for its intent. It holds its file and its place inside the gate until it has ended.
@@ -39,8 +45,8 @@ pub(super) struct Operation {
     pub(super) row: FileRow,
     /// Held, not read.
     pub(super) _file_lock: Option<KeyGuard<uuid::Uuid>>,
-    /// Held, not read.
-    pub(super) _key_lock: Option<KeyGuard<(String, String)>>,
+    /// Held until its outcome is answered; from then on the row of the log keeps the key.
+    pub(super) key_lock: Option<KeyGuard<(String, String)>>,
     /// Held until the catalog's sums know the file.
     pub(super) _promise: Option<Promise>,
 }
@@ -95,6 +101,14 @@ impl Inner {
         let points = operation.points();
         let owned = self.live.own(operation.intent.transaction_id);
         let begun = Instant::now();
+        // Staged in here and not by the request: a client that goes away must not leave it behind.
+        if let Change::Attr { next, .. } = &change
+            && let Err(error) =
+                self.storage.stage_attr(operation.pass.term(), operation.intent.transaction_id, next.clone()).await
+        {
+            let _ = answer.send(Err(error.into()));
+            return;
+        }
         if let Err(error) = self.announce(&operation, &points).await {
             self.unstage(&operation, change).await;
             let _ = answer.send(Err(error));
@@ -154,7 +168,7 @@ impl Inner {
         }
         match change {
             Change::New(file) => file.publish().await,
-            Change::Attr(before) => {
+            Change::Attr { before, .. } => {
                 self.storage.publish_attr(operation.pass.term(), operation.intent.transaction_id, &before).await
             }
         }
@@ -187,7 +201,7 @@ impl Inner {
     /// on until it is done, whether or not somebody still waits for the answer.
     async fn commit(
         &self,
-        operation: Operation,
+        mut operation: Operation,
         begun: Instant,
         points: &Points,
         owned: Owned,
@@ -231,6 +245,8 @@ impl Inner {
                 && let Some(answer) = answer.take()
             {
                 let _ = answer.send(unknown(reason));
+                // Who repeats the request is told the same, and does not wait here for the catalog.
+                operation.key_lock = None;
             }
             sleep(pause).await;
             pause = (pause * 2).min(RETRY_MOST);
@@ -251,7 +267,7 @@ impl Inner {
 
     /// Removes what an operation without an intent has staged. A new file does it itself when dropped.
     async fn unstage(&self, operation: &Operation, change: Change) {
-        if let Change::Attr(_) = change {
+        if let Change::Attr { .. } = change {
             let tx = operation.intent.transaction_id;
             if let Err(error) = self.storage.unstage(operation.pass.term(), tx).await {
                 tracing::warn!(transaction_id = %tx, %error, "a staged description could not be removed");

@@ -77,12 +77,13 @@ impl Files {
         if let Some(key) = key {
             // Held until the upload is settled: a repetition that comes meanwhile waits and then finds the file.
             key_lock = Some(inner.keys.lock((caller.id.clone(), key.to_owned())).await);
-            if let Some(row) = inner.catalog.file_by_key(&caller.id, key).await? {
-                return Ok(UploadStart::Replay(Box::new(inner.shown(row))));
-            }
+            // In this order: a transaction that settling ends in between is found as a file.
             if let Some(tx) = inner.catalog.open_transaction_by_key(&caller.id, key).await? {
                 let reason = "the first upload with this Idempotency-Key is not settled yet".to_owned();
                 return Err(FileError::OutcomeUnknown { tx, reason });
+            }
+            if let Some(row) = inner.catalog.file_by_key(&caller.id, key).await? {
+                return Ok(UploadStart::Replay(Box::new(inner.shown(row))));
             }
         }
         Ok(UploadStart::Begin(Box::new(Upload {
@@ -170,7 +171,7 @@ impl Upload {
             intent,
             row,
             _file_lock: Some(self.inner.locks.lock(file.id).await),
-            _key_lock: self.key_lock.take(),
+            key_lock: self.key_lock.take(),
             _promise: Some(self.promise),
         };
         let row = self.inner.carry_out(operation, Change::New(file.data)).await?;

@@ -92,7 +92,8 @@ mod tests {
     #[test]
     fn each_header_alone_and_the_order_between_them() {
         use Verdict::{Failed, NotModified, Proceed};
-        let table: &[(&[(HeaderName, &str)], Verdict, Verdict)] = &[
+        type Row = (&'static [(HeaderName, &'static str)], Verdict, Verdict);
+        let table: &[Row] = &[
             // headers, verdict for GET, verdict for PATCH
             (&[], Proceed, Proceed),
             (&[(IF_MATCH, "\"f-2\"")], Proceed, Proceed),

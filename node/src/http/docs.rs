@@ -40,7 +40,7 @@ pub async fn page() -> ApiResult<Response> {
 #[utoipa::path(
     get, path = "/docs/{file}", tag = "service", operation_id = "getDocsFile", security(()),
     params(("file" = String, Path, description = "The file's name", example = "swagger-ui.css")),
-    responses((status = 200, description = "A script, style or image of the docs page", content_type = "text/css", body = String)),
+    responses((status = 200, description = "A script, style or image of the docs page", content_type = "*/*", body = super::schema::FileBytes)),
 )]
 pub async fn asset(request: Request) -> ApiResult<Response> {
     let name = request.uri().path().strip_prefix("/docs/").unwrap_or_default();

@@ -1,7 +1,6 @@
 //! What every request passes, in one layer: its id, its span, the limits of its head, CORS, panics, the error envelope,
 //! the headers of every answer, metrics, the access log and the audit line.
 
-use std::borrow::Cow;
 use std::panic::AssertUnwindSafe;
 use std::time::{Duration, Instant};
 
@@ -14,7 +13,7 @@ use http::header::{
     AUTHORIZATION, CACHE_CONTROL, CONNECTION, CONTENT_SECURITY_POLICY, CONTENT_TYPE, EXPECT, HOST, ORIGIN,
     REFERRER_POLICY, X_CONTENT_TYPE_OPTIONS,
 };
-use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, Version};
+use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, Uri, Version};
 use http_body::Body as _;
 use tracing::Instrument as _;
 
@@ -40,7 +39,7 @@ pub async fn front(State(app): State<AppState>, mut request: Request, next: Next
     let span = request_span(id.as_str(), &TraceContext::continue_from(traceparent));
     let about = About::of(&request);
     let unread = received::watch(&mut request, &front.metrics);
-    let audit = audit::begin(&about.route, &mut request);
+    let audit = audit::begin(about.route(), &mut request);
 
     let mut response = async {
         let answer = match check_head(&request, front) {
@@ -57,7 +56,7 @@ pub async fn front(State(app): State<AppState>, mut request: Request, next: Next
             audit.end(error);
         }
         let took = begun.elapsed();
-        front.metrics.request(&about.method, &about.route, answer.status(), took);
+        front.metrics.request(&about.method, about.route(), answer.status(), took);
         log(&about, answer.status(), error, took);
         answer
     }
@@ -76,28 +75,32 @@ pub async fn front(State(app): State<AppState>, mut request: Request, next: Next
 struct About {
     method: Method,
     version: Version,
-    path: String,
-    route: Cow<'static, str>,
+    uri: Uri,
+    route: Option<MatchedPath>,
     has_token: bool,
     origin: Option<HeaderValue>,
 }
 
 impl About {
     fn of(request: &Request) -> Self {
-        let route = request.extensions().get::<MatchedPath>();
         Self {
             method: request.method().clone(),
             version: request.version(),
-            path: request.uri().path().to_owned(),
-            route: route.map_or(NO_ROUTE.into(), |route| route.as_str().to_owned().into()),
+            uri: request.uri().clone(),
+            route: request.extensions().get::<MatchedPath>().cloned(),
             has_token: request.headers().contains_key(AUTHORIZATION),
             origin: request.headers().get(ORIGIN).cloned(),
         }
     }
 
+    /// The template of the path, such as `/api/v1/files/{id}`.
+    fn route(&self) -> &str {
+        self.route.as_ref().map_or(NO_ROUTE, MatchedPath::as_str)
+    }
+
     /// Downloads count their bytes themselves, as they are sent.
     fn streams(&self) -> bool {
-        self.route.ends_with("/download")
+        self.route().ends_with("/download")
     }
 }
 
@@ -151,7 +154,7 @@ fn write_headers(response: &mut Response, front: &Front, about: &About, id: &Req
     if !has_policy {
         headers.insert(CONTENT_SECURITY_POLICY, NOTHING_RUNS);
     }
-    if about.has_token || about.path.starts_with("/api/") {
+    if about.has_token || about.uri.path().starts_with("/api/") {
         headers.insert(CACHE_CONTROL, HeaderValue::from_static("private, no-cache"));
     }
     if front.cors.is_on() {
@@ -165,7 +168,7 @@ fn write_headers(response: &mut Response, front: &Front, about: &About, id: &Req
 
 /// The access log, and the reason of what failed: a fault of the node is an error, a refusal is not.
 fn log(about: &About, status: StatusCode, error: Option<&ApiError>, took: Duration) {
-    let (method, path, status) = (about.method.as_str(), about.path.as_str(), status.as_u16());
+    let (method, path, status) = (about.method.as_str(), about.uri.path(), status.as_u16());
     let duration_ms = u64::try_from(took.as_millis()).unwrap_or(u64::MAX);
     match error {
         Some(error) if error.status().is_server_error() => {

@@ -9,7 +9,9 @@ use uuid::Uuid;
 use super::capacity::CapacityInfo;
 use super::error::ApiResult;
 use super::reply;
+use super::soon::soon;
 use super::state::AppState;
+use crate::catalog::RetentionSummary;
 use crate::model::{Epoch, Timestamp};
 
 /// What the element is right now.
@@ -28,7 +30,7 @@ pub struct ElementInfo {
     #[schema(value_type = super::schema::RoleName)]
     role: crate::election::Role,
     /// Number of the running term.
-    #[schema(minimum = 0)]
+    #[schema(value_type = u64, minimum = 0)]
     epoch: Epoch,
     /// Who is master.
     #[schema(required)]
@@ -45,7 +47,9 @@ pub struct ElementInfo {
     /// `null` while the catalog does not answer.
     #[schema(required)]
     files: Option<FileCounts>,
-    retention: RetentionInfo,
+    /// `null` while the catalog does not answer.
+    #[schema(required)]
+    retention: Option<RetentionInfo>,
 }
 
 /// Numbers of files.
@@ -61,14 +65,23 @@ pub struct FileCounts {
 }
 
 /// What keeps files from being deleted.
-#[derive(Debug, Default, Serialize, ToSchema)]
+#[derive(Debug, Serialize, ToSchema)]
 pub struct RetentionInfo {
-    /// The latest date until which a file is kept; `null` if none is, or it is not known.
+    /// The latest date until which a file is kept; `null` if none is.
     #[schema(required, value_type = Option<String>, format = DateTime)]
     latest_until: Option<Timestamp>,
-    /// How many files are held; `null` if it is not known.
-    #[schema(required, minimum = 0)]
-    legal_holds: Option<u64>,
+    /// How many files are held.
+    #[schema(minimum = 0)]
+    legal_holds: u64,
+}
+
+impl RetentionInfo {
+    /// Of all files together, with the element's minimum.
+    fn of(summary: RetentionSummary, minimum_days: u32) -> Self {
+        let newest = summary.newest_created_at.filter(|_| minimum_days > 0);
+        let latest_until = summary.latest_until.max(newest.map(|created_at| created_at.plus_days(minimum_days)));
+        Self { latest_until, legal_holds: summary.legal_holds }
+    }
 }
 
 /// What the element is, and what it allows now.
@@ -80,13 +93,18 @@ pub async fn info(State(app): State<AppState>) -> ApiResult<Response> {
     let services = app.services()?;
     let view = services.element.view();
     let catalog = &services.catalog;
-    let (capacity, totals, wal) = tokio::join!(services.element.capacity(), catalog.totals(), catalog.wal_pending());
-    let files = match (totals, wal) {
-        (Ok(totals), Ok(wal)) => {
-            Some(FileCounts { active: totals.active_files, deleted: totals.deleted_files, pending_wal: wal.pending })
-        }
-        _ => None,
-    };
+    let (capacity, totals, wal, retention) = tokio::join!(
+        services.element.capacity(),
+        soon(catalog.totals()),
+        soon(catalog.wal_pending()),
+        soon(catalog.retention()),
+    );
+    let files = totals.zip(wal).map(|(totals, wal)| FileCounts {
+        active: totals.active_files,
+        deleted: totals.deleted_files,
+        pending_wal: wal.pending,
+    });
+    let minimum_days = services.element.retention().minimum_days;
     reply::json(&ElementInfo {
         element_id: view.element_id,
         version: env!("CARGO_PKG_VERSION"),
@@ -100,6 +118,6 @@ pub async fn info(State(app): State<AppState>) -> ApiResult<Response> {
         created_at: view.created_at,
         seconds_since_renewal: None,
         files,
-        retention: RetentionInfo::default(),
+        retention: retention.map(|summary| RetentionInfo::of(summary, minimum_days)),
     })
 }

@@ -6,6 +6,7 @@ use http::{HeaderValue, StatusCode};
 
 use super::error::{ApiError, ApiResult};
 use super::reply;
+use super::soon::soon;
 use super::state::{AppState, Services};
 use crate::election::Role;
 use crate::model::Timestamp;
@@ -29,8 +30,8 @@ pub async fn metrics(State(app): State<AppState>) -> ApiResult<Response> {
 async fn gather(services: &Services) -> Scrape {
     let view = services.element.view();
     let catalog = &services.catalog;
-    let (capacity, totals, wal) = tokio::join!(services.element.capacity(), catalog.totals(), catalog.wal_pending());
-    let (totals, wal) = (totals.ok(), wal.ok());
+    let (capacity, totals, wal) =
+        tokio::join!(services.element.capacity(), soon(catalog.totals()), soon(catalog.wal_pending()));
     let counters = catalog.counters();
     let age = |began: Timestamp| {
         u64::try_from(Timestamp::now().micros().saturating_sub(began.micros()) / 1_000_000).unwrap_or(0)

@@ -38,6 +38,7 @@ mod root;
 mod router;
 mod schema;
 mod server;
+mod soon;
 mod state;
 mod upload;
 

@@ -67,7 +67,7 @@ fn read(body: &[u8]) -> ApiResult<Patch> {
                     return Err(ApiError::invalid(name, "give retention_until or retention_days, not both"));
                 }
             }
-            _ => return Err(refused(name)),
+            _ => return Err(refused(&name)),
         }
     }
     Ok(patch)
@@ -104,7 +104,7 @@ fn days(value: &Value) -> ApiResult<RetentionWish> {
 }
 
 /// Names what cannot be changed, and says whether it exists.
-fn refused(name: String) -> ApiError {
+fn refused(name: &str) -> ApiError {
     const CHANGEABLE: &str = "description, version, tags, metadata, retention_until and retention_days";
     const IMMUTABLE: [&str; 17] = [
         "file_id",
@@ -125,7 +125,7 @@ fn refused(name: String) -> ApiError {
         "legal_hold",
         "schema_version",
     ];
-    let known = IMMUTABLE.contains(&name.as_str());
+    let known = IMMUTABLE.contains(&name);
     let shown: String = name.chars().take(64).collect();
     let what = if known { "cannot be changed" } else { "is not a field of a file" };
     let message = format!("{shown} {what}: a patch may have {CHANGEABLE}");

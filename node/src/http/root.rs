@@ -50,6 +50,11 @@ pub async fn root(State(app): State<AppState>, request: Request) -> ApiResult<Re
     if prefers_html(request.headers()) {
         return Ok(Redirect::to("/docs").into_response());
     }
+    without_docs(State(app)).await
+}
+
+/// What this is, where there is no docs page to send a browser to.
+pub async fn without_docs(State(app): State<AppState>) -> ApiResult<Response> {
     reply::json(&ServiceInfo {
         service: "storage-element",
         version: env!("CARGO_PKG_VERSION"),

@@ -28,12 +28,13 @@ impl Pages {
     pub const NONE: Self = Self { metrics: false, openapi: false, docs: false };
 }
 
-type Route = (&'static str, MethodRouter<AppState>);
+pub(super) type Route = (&'static str, MethodRouter<AppState>);
 
-/// The routes of the API and of health.
-pub(super) fn api() -> Vec<Route> {
+/// The routes of the API and of health. `beside` says whether there is a docs page to send browsers to.
+pub(super) fn api(beside: Pages) -> Vec<Route> {
+    let root = if beside.openapi && beside.docs { get(root::root) } else { get(root::without_docs) };
     vec![
-        ("/", get(root::root)),
+        ("/", root),
         ("/health/live", get(health::live)),
         ("/health/ready", get(health::ready)),
         ("/api/v1/files", get(list::list)),
@@ -68,7 +69,7 @@ pub(super) fn pages(pages: Pages) -> Vec<Route> {
 
 /// The API with the pages that are served beside it.
 pub fn router(state: &AppState, beside: Pages) -> Router {
-    build(state, api().into_iter().chain(pages(beside)))
+    build(state, api(beside).into_iter().chain(pages(beside)))
 }
 
 /// The pages alone, for a port of their own.
@@ -76,7 +77,7 @@ pub fn pages_router(state: &AppState, served: Pages) -> Router {
     build(state, pages(served))
 }
 
-fn build(state: &AppState, routes: impl IntoIterator<Item = Route>) -> Router {
+pub(super) fn build(state: &AppState, routes: impl IntoIterator<Item = Route>) -> Router {
     routes
         .into_iter()
         .fold(Router::new(), |router, (path, methods)| router.route(path, methods))

@@ -7,8 +7,9 @@ use super::error::{ApiError, ApiResult};
 use super::limits::Limits;
 use crate::catalog::SharedCatalog;
 use crate::config::ConfigItem;
-use crate::element::Element;
+use crate::element::{Element, ModeChanges};
 use crate::files::Files;
+use crate::jobs::Jobs;
 use crate::security::Authenticator;
 use crate::settling::Settler;
 use crate::telemetry::metrics::{Metrics, Scrape};
@@ -21,6 +22,10 @@ pub struct Services {
     pub element: Arc<Element>,
     /// What was left behind.
     pub settler: Arc<Settler>,
+    /// Changes of the mode.
+    pub modes: Arc<ModeChanges>,
+    /// Rebuild, verify, gc.
+    pub jobs: Arc<Jobs>,
     /// The catalog, for numbers and the write-ahead log.
     pub catalog: SharedCatalog,
     /// Adds the numbers that other rooms keep to a scrape: folder syncs, jobs, dropped log lines.

@@ -9,7 +9,7 @@ mod verify;
 pub use gc::{Expire, GcReport};
 pub use progress::{Progress, ProgressView};
 pub use rebuild::{RebuildReport, rebuild};
-pub use runner::{JobRequest, Jobs, StartError};
+pub use runner::{JobRequest, Jobs, JobsParts, StartError};
 pub use verify::{Finding, FindingKind, VerifyOptions, VerifyReport, verify};
 
 use crate::catalog::CatalogError;

@@ -21,7 +21,7 @@ use crate::storage::SharedStorage;
 /// How often a running job's row is brought up to date.
 const REPORT_EVERY: Duration = Duration::from_secs(2);
 /// How often gc runs by itself on the master.
-const GC_EVERY: Duration = Duration::from_secs(3600);
+const GC_EVERY: Duration = Duration::from_hours(1);
 
 /// What a job is asked to do.
 #[derive(Clone, Copy, Debug)]
@@ -81,13 +81,23 @@ struct Running {
     cancel: CancellationToken,
 }
 
+/// What jobs work with.
+pub struct JobsParts {
+    /// Where the bytes are.
+    pub storage: SharedStorage,
+    /// The catalog.
+    pub catalog: SharedCatalog,
+    /// The element.
+    pub element: Arc<Element>,
+    /// One writer for each file.
+    pub locks: Arc<KeyLocks<Uuid>>,
+    /// Who deletes expired files.
+    pub expire: Arc<dyn Expire>,
+}
+
 /// The jobs of this process.
 pub struct Jobs {
-    storage: SharedStorage,
-    catalog: SharedCatalog,
-    element: Arc<Element>,
-    locks: Arc<KeyLocks<Uuid>>,
-    expire: Arc<dyn Expire>,
+    parts: JobsParts,
     running: Mutex<HashMap<Uuid, Running>>,
     tasks: TaskTracker,
     stop: CancellationToken,
@@ -95,25 +105,17 @@ pub struct Jobs {
 
 impl Jobs {
     /// Jobs over these parts; running ones are cancelled with `stop`.
-    pub fn new(
-        storage: SharedStorage,
-        catalog: SharedCatalog,
-        element: Arc<Element>,
-        locks: Arc<KeyLocks<Uuid>>,
-        expire: Arc<dyn Expire>,
-        stop: CancellationToken,
-    ) -> Self {
-        let (running, tasks) = (Mutex::default(), TaskTracker::new());
-        Self { storage, catalog, element, locks, expire, running, tasks, stop }
+    pub fn new(parts: JobsParts, stop: CancellationToken) -> Self {
+        Self { parts, running: Mutex::default(), tasks: TaskTracker::new(), stop }
     }
 
     /// Begins a job. `node` is how the election names this process.
     pub async fn start(self: &Arc<Self>, request: JobRequest, node: &str) -> Result<JobRow, StartError> {
         let writes = matches!(request, JobRequest::Gc { .. } | JobRequest::Verify { repair: true, .. });
-        if writes && !self.element.mode().is_writable() {
+        if writes && !self.parts.element.mode().is_writable() {
             return Err(StartError::ModeRefuses);
         }
-        let term = self.element.term().ok_or(StartError::NotMaster)?;
+        let term = self.parts.element.term().ok_or(StartError::NotMaster)?;
         let row = JobRow {
             job_id: Uuid::now_v7(),
             kind: request.kind(),
@@ -124,8 +126,8 @@ impl Jobs {
             report: None,
             node: node.to_owned(),
         };
-        if !self.catalog.start_job(&row).await? {
-            let running = self.catalog.jobs(100).await?.into_iter();
+        if !self.parts.catalog.start_job(&row).await? {
+            let running = self.parts.catalog.jobs(100).await?.into_iter();
             let running = running.filter(|job| job.kind == row.kind && job.state == JobState::Running);
             return Err(StartError::InProgress(running.map(|job| job.job_id).next()));
         }
@@ -147,13 +149,13 @@ impl Jobs {
     pub async fn job(&self, job_id: Uuid) -> Result<Option<JobRow>, CatalogError> {
         match self.live(job_id) {
             Some(row) => Ok(Some(row)),
-            None => self.catalog.job(job_id).await,
+            None => self.parts.catalog.job(job_id).await,
         }
     }
 
     /// The latest jobs, newest first.
     pub async fn jobs(&self, limit: u32) -> Result<Vec<JobRow>, CatalogError> {
-        let rows = self.catalog.jobs(limit).await?;
+        let rows = self.parts.catalog.jobs(limit).await?;
         Ok(rows.into_iter().map(|row| self.live(row.job_id).unwrap_or(row)).collect())
     }
 
@@ -173,7 +175,7 @@ impl Jobs {
     /// Runs gc every hour while this node is master and the mode allows writing, until the end of the process.
     pub async fn gc_hourly(self: Arc<Self>, node: String) {
         while self.stop.run_until_cancelled(tokio::time::sleep(GC_EVERY)).await.is_some() {
-            if !self.element.mode().is_writable() || self.element.term().is_none() {
+            if !self.parts.element.mode().is_writable() || self.parts.element.term().is_none() {
                 continue;
             }
             match self.start(JobRequest::Gc { orphans: false }, &node).await {
@@ -214,7 +216,7 @@ impl Jobs {
                 result = &mut work => break result,
                 _ = tick.tick() => {
                     if let Some(row) = self.live(job_id)
-                        && let Err(error) = self.catalog.update_job(&row).await
+                        && let Err(error) = self.parts.catalog.update_job(&row).await
                     {
                         tracing::debug!(%error, "the progress of a job could not be noted");
                     }
@@ -239,7 +241,7 @@ impl Jobs {
     async fn note_end(&self, row: &JobRow) {
         for pause_ms in [0, 100, 500, 2_000, 10_000, 30_000] {
             let _ = self.stop.run_until_cancelled(tokio::time::sleep(Duration::from_millis(pause_ms))).await;
-            match self.catalog.update_job(row).await {
+            match self.parts.catalog.update_job(row).await {
                 Ok(_) => return,
                 Err(error) => tracing::warn!(job_id = %row.job_id, %error, "the end of a job could not be noted"),
             }
@@ -254,11 +256,11 @@ impl Jobs {
         progress: &Progress,
         cancel: &CancellationToken,
     ) -> Result<Value, JobError> {
-        let (storage, catalog) = (&self.storage, &self.catalog);
+        let (storage, catalog) = (&self.parts.storage, &self.parts.catalog);
         let value = match request {
-            JobRequest::Rebuild => {
-                serde_json::to_value(rebuild(storage, catalog, &self.locks, term, job_id, progress, cancel).await?)
-            }
+            JobRequest::Rebuild => serde_json::to_value(
+                rebuild(storage, catalog, &self.parts.locks, term, job_id, progress, cancel).await?,
+            ),
             JobRequest::Verify { deep, repair, bytes_per_second, since } => {
                 let repair = repair.then_some(term);
                 let options = VerifyOptions { deep, repair, bytes_per_second, since };
@@ -268,10 +270,10 @@ impl Jobs {
                 serde_json::to_value(verify(storage, catalog, options, progress, cancel, &mut tell).await?)
             }
             JobRequest::Gc { orphans } => {
-                let retention = *self.element.retention();
-                let expire =
-                    (self.element.mode() == storage_element_crds::Mode::Edit).then(|| Arc::clone(&self.expire));
-                let parts = Gc { storage, catalog, files: &self.locks, expire, retention, term, orphans };
+                let retention = *self.parts.element.retention();
+                let expire = (self.parts.element.mode() == storage_element_crds::Mode::Edit)
+                    .then(|| Arc::clone(&self.parts.expire));
+                let parts = Gc { storage, catalog, files: &self.parts.locks, expire, retention, term, orphans };
                 serde_json::to_value(gc(&parts, progress, cancel).await?)
             }
         };

@@ -157,6 +157,20 @@ impl Attr {
         Ok(bytes)
     }
 
+    /// The bytes of the attr file without line breaks and indents: for a change that the caller cannot make any shorter
+    /// (deleting, a hold, a date) of a description that was full already.
+    ///
+    /// # Errors
+    /// [`AttrError::TooLarge`] when even that does not fit.
+    pub fn to_bytes_on_one_line(&self) -> Result<Vec<u8>, AttrError> {
+        let mut bytes = serde_json::to_vec(self)?;
+        bytes.push(b'\n');
+        if bytes.len() > ATTR_LIMIT_BYTES {
+            return Err(AttrError::TooLarge { size: bytes.len() });
+        }
+        Ok(bytes)
+    }
+
     /// Whether a newer version of the program wrote this, so that it must not be rewritten here.
     pub const fn is_newer(&self) -> bool {
         self.schema_version > ATTR_SCHEMA_VERSION

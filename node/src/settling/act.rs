@@ -36,6 +36,11 @@ impl Settler {
     }
 
     async fn settle_uncounted(&self, term: Term, row: &WalRow) -> Result<Settled, SettleError> {
+        // A row of a later term is a living successor's: its data may stand there for a moment without its attr, and
+        // removing data is fenced by nothing. The catalog's word would come too late.
+        if row.epoch > term.epoch {
+            return Ok(Settled::TermOver);
+        }
         let intent: FileIntent = match serde_json::from_value(row.operation_data.clone()) {
             Ok(intent) => intent,
             Err(error) => return self.cannot_tell(term, row, format!("its row cannot be read: {error}")).await,

@@ -12,12 +12,15 @@
 mod closing;
 mod filters;
 mod intents;
+mod jobs;
 mod made;
 mod pages;
 mod rebuild;
+mod retention;
 mod searching;
 mod sqlite;
 mod totals;
+mod transitions;
 
 /// Runs every behaviour against one make.
 macro_rules! suite {
@@ -36,6 +39,12 @@ macro_rules! suite {
                 searching: finds_in_both_languages, ranks_names_first, syntax_is_plain_text,
                     follows_changes_and_removals;
                 rebuild: marks_and_sweeps, corrects_either_way, refresh_never_inserts, ends_once, doubles_are_kept;
+                transitions: prepared_and_committed, one_transition_at_a_time, ends_by_itself,
+                    guarded_by_term_or_version, inherited_unless_done, waits_for_open_transactions,
+                    a_foreign_row_is_no_commit, closes_the_door_exactly, a_commit_races_uploads;
+                jobs: one_of_a_kind_runs, interrupted_with_their_node, the_latest_hundred_ended_are_kept;
+                retention: is_summed_over_active_files, candidates_come_by_age, only_ended_rows_are_purged,
+                    rows_come_by_their_ids;
                 totals: are_exact_whatever_happens, of_an_element_and_its_terms;
             );
         }

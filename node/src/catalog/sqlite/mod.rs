@@ -5,9 +5,12 @@
 
 mod closing;
 mod config;
+mod ended;
 mod error;
 mod exact;
+mod files;
 mod intents;
+mod jobs;
 mod list;
 mod log;
 mod make;
@@ -17,9 +20,11 @@ mod reading;
 mod rebuild;
 mod relevance;
 mod request;
+mod retention;
 mod rows;
 mod schema;
 mod totals;
+mod transitions;
 mod writer;
 
 use std::path::Path;

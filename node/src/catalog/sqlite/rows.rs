@@ -41,6 +41,8 @@ struct Columns<'a> {
     name_lower: String,
     content_type: &'a str,
     idempotency_key: Option<&'a str>,
+    retention_until: Option<i64>,
+    legal_hold: u8,
     attr: String,
 }
 
@@ -62,6 +64,8 @@ impl PreparedRow {
             name_lower: lower(&attr.original_filename),
             content_type: &attr.content_type,
             idempotency_key: attr.idempotency_key.as_deref(),
+            retention_until: attr.retention_until.map(Timestamp::micros),
+            legal_hold: u8::from(attr.legal_hold),
             attr: json(attr)?,
         };
         Ok(Self {
@@ -125,7 +129,7 @@ pub(super) async fn write(
     let written = sqlx::query(
         "INSERT INTO files (seq, file_id, status, revision, file_size, created_at, updated_at, cached_at, damaged, \
          blocked_by, created_by_id, created_by_username, original_filename, name_lower, content_type, \
-         idempotency_key, attr) \
+         idempotency_key, retention_until, legal_hold, attr) \
          SELECT r.value ->> 'seq', unhex(r.value ->> 'file_id'), r.value ->> 'status', r.value ->> 'revision', \
          r.value ->> 'file_size', r.value ->> 'created_at', r.value ->> 'updated_at', r.value ->> 'cached_at', \
          r.value ->> 'damaged', \
@@ -133,7 +137,8 @@ pub(super) async fn write(
           ORDER BY started_at LIMIT 1), \
          r.value ->> 'created_by_id', r.value ->> 'created_by_username', r.value ->> 'original_filename', \
          r.value ->> 'name_lower', r.value ->> 'content_type', \
-         CASE WHEN ?3 THEN r.value ->> 'idempotency_key' END, r.value ->> 'attr' \
+         CASE WHEN ?3 THEN r.value ->> 'idempotency_key' END, r.value ->> 'retention_until', \
+         r.value ->> 'legal_hold', r.value ->> 'attr' \
          FROM json_each(?1) AS r WHERE true \
          ON CONFLICT (file_id) DO UPDATE SET status = excluded.status, revision = excluded.revision, \
          file_size = excluded.file_size, created_at = excluded.created_at, updated_at = excluded.updated_at, \
@@ -141,7 +146,8 @@ pub(super) async fn write(
          created_by_id = excluded.created_by_id, created_by_username = excluded.created_by_username, \
          original_filename = excluded.original_filename, name_lower = excluded.name_lower, \
          content_type = excluded.content_type, \
-         idempotency_key = excluded.idempotency_key, attr = excluded.attr \
+         idempotency_key = excluded.idempotency_key, retention_until = excluded.retention_until, \
+         legal_hold = excluded.legal_hold, attr = excluded.attr \
          WHERE ?2 OR excluded.revision >= files.revision \
          RETURNING seq, file_id",
     )

@@ -23,7 +23,7 @@ pub struct ModeState {
     #[schema(value_type = String, format = DateTime)]
     since: Timestamp,
     /// Number of the running term.
-    #[schema(minimum = 0)]
+    #[schema(value_type = u64, minimum = 0)]
     epoch: Epoch,
     /// A change on its way.
     #[schema(required)]

@@ -35,10 +35,10 @@ const REPR_DIGEST: HeaderName = HeaderName::from_static("repr-digest");
     get, path = "/api/v1/files/{id}/download", tag = "files", operation_id = "downloadFile",
     params(super::schema::FileIdParam, super::schema::ReadConditions, super::schema::RangeHeaders),
     responses(
-        (status = 200, description = "The bytes", content_type = "application/octet-stream", body = super::schema::FileBytes,
+        (status = 200, description = "The bytes", content_type = "*/*", body = super::schema::FileBytes,
          headers(("ETag" = String, description = "The SHA-256 in hex, quoted"), ("Last-Modified" = String),
             ("Accept-Ranges" = String), ("Content-Disposition" = String), ("Repr-Digest" = String))),
-        (status = 206, description = "The bytes of the ranges asked for", content_type = "application/octet-stream",
+        (status = 206, description = "The bytes of the ranges asked for", content_type = "*/*",
          body = super::schema::FileBytes,
          headers(("Content-Range" = String, description = "With one range; several come as multipart/byteranges"))),
         (status = 304, description = "Not modified since the client's copy"),

@@ -18,7 +18,7 @@ use crate::telemetry::metrics::Metrics;
 /// The parts of an answer, with the lines above each.
 pub struct Parts {
     boundary: String,
-    parts: VecDeque<(Bytes, Range<u64>)>,
+    sections: VecDeque<(Bytes, Range<u64>)>,
     end: Bytes,
 }
 
@@ -26,7 +26,7 @@ impl Parts {
     /// Parts of a file of `size` bytes.
     pub fn new(ranges: Vec<Range<u64>>, size: u64, content_type: &str) -> Self {
         let boundary = Uuid::new_v4().simple().to_string();
-        let parts = ranges
+        let sections = ranges
             .into_iter()
             .enumerate()
             .map(|(i, range)| {
@@ -40,7 +40,7 @@ impl Parts {
             })
             .collect();
         let end = Bytes::from(format!("\r\n--{boundary}--\r\n"));
-        Self { boundary, parts, end }
+        Self { boundary, sections, end }
     }
 
     /// The answer's content type.
@@ -51,17 +51,17 @@ impl Parts {
 
     /// The answer's length in bytes.
     pub fn length(&self) -> u64 {
-        let parts = self.parts.iter().map(|(head, range)| head.len() as u64 + (range.end - range.start));
+        let parts = self.sections.iter().map(|(head, range)| head.len() as u64 + (range.end - range.start));
         parts.sum::<u64>() + self.end.len() as u64
     }
 
     /// Opens the first part; the others are opened one after another as they are sent.
     pub async fn open(mut self, files: &Files, row: &FileRow, meter: Arc<Metrics>) -> FileResult<Body> {
-        let Some((head, range)) = self.parts.pop_front() else { return Ok(Body::empty()) };
+        let Some((head, range)) = self.sections.pop_front() else { return Ok(Body::empty()) };
         let first = open(files, row, range, meter.clone()).await?;
         let first = stream::iter([Ok::<_, axum::Error>(Body::from(head)), Ok(first)]);
         let (files, row) = (files.clone(), row.clone());
-        let others = stream::unfold((self.parts, files, row, meter), |(mut parts, files, row, meter)| async move {
+        let others = stream::unfold((self.sections, files, row, meter), |(mut parts, files, row, meter)| async move {
             let (head, range) = parts.pop_front()?;
             let part = match open(&files, &row, range, meter.clone()).await {
                 Ok(body) => Ok(stream::iter([Ok(Body::from(head)), Ok(body)])),
@@ -74,7 +74,7 @@ impl Parts {
         })
         .try_flatten();
         let bodies = first.chain(others).chain(stream::iter([Ok(Body::from(self.end))]));
-        let pieces = bodies.map_ok(|body| body.into_data_stream()).try_flatten();
+        let pieces = bodies.map_ok(Body::into_data_stream).try_flatten();
         Ok(Body::from_stream(pieces))
     }
 }
@@ -87,7 +87,7 @@ mod tests {
     fn the_length_counts_every_line() {
         let parts = Parts::new(vec![0..10, 990..1000], 1000, "text/plain");
         let text: String =
-            parts.parts.iter().map(|(head, _)| String::from_utf8(head.to_vec()).unwrap() + "0123456789").collect();
+            parts.sections.iter().map(|(head, _)| String::from_utf8(head.to_vec()).unwrap() + "0123456789").collect();
         let text = text + std::str::from_utf8(&parts.end).unwrap();
         assert_eq!(parts.length(), text.len() as u64);
         assert!(text.contains("Content-Range: bytes 990-999/1000\r\n\r\n0123456789\r\n--"));

@@ -93,11 +93,9 @@ impl Parser {
             match self.stage {
                 Stage::Ended => return Ok(Some(Event::End)),
                 Stage::Preamble => match self.finder.find(&self.buffer) {
-                    Some(at) => self.pass_boundary(at),
-                    None if self.buffer.len() > PREAMBLE_LIMIT_BYTES => {
-                        return Err(Malformed("the body does not begin with its boundary"));
-                    }
-                    None => return Ok(None),
+                    Some(at) if at <= PREAMBLE_LIMIT_BYTES => self.pass_boundary(at),
+                    None if self.buffer.len() <= PREAMBLE_LIMIT_BYTES => return Ok(None),
+                    _ => return Err(Malformed("the body does not begin with its boundary")),
                 },
                 Stage::AfterBoundary => match self.after_boundary()? {
                     Some(stage) => self.stage = stage,

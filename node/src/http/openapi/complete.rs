@@ -19,7 +19,7 @@ impl Modify for Complete {
         for (path, item) in &mut document.paths.paths {
             let PathItem { get, put, post, delete, patch, .. } = item;
             for operation in [get, put, post, delete, patch].into_iter().flatten() {
-                for &status in errors(path, operation).iter() {
+                for status in errors(path, operation) {
                     add_error(operation, status);
                 }
             }

@@ -67,13 +67,14 @@ fn every_reference_leads_somewhere() {
 #[tokio::test]
 async fn the_router_and_the_document_know_the_same_routes() {
     let documented = documented();
-    let routed: BTreeSet<_> = api().into_iter().chain(pages(Pages::ALL)).map(|(path, _)| path.to_owned()).collect();
+    let routed: BTreeSet<_> =
+        api(Pages::ALL).into_iter().chain(pages(Pages::ALL)).map(|(path, _)| path.to_owned()).collect();
     assert_eq!(documented.keys().cloned().collect::<BTreeSet<_>>(), routed);
-    let router = router(&state(), Pages::ALL);
+    let node = router(&state(), Pages::ALL);
     for (path, methods) in documented {
         let uri = path.replace("{id}", &uuid::Uuid::nil().to_string()).replace("{tx}", "x").replace("{file}", "x");
         let request = Request::builder().method(Method::TRACE).uri(uri).body(Body::empty()).unwrap();
-        let response = router.clone().oneshot(request).await.unwrap();
+        let response = node.clone().oneshot(request).await.unwrap();
         assert_eq!(response.status(), 405, "{path}");
         let allow = response.headers()[ALLOW].to_str().unwrap();
         let allowed: BTreeSet<_> =

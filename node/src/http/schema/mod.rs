@@ -1,5 +1,9 @@
 //! What the OpenAPI document says about requests, and names of fixed values. These types describe; nothing reads them.
-#![allow(dead_code, reason = "their fields are read by the generator of the OpenAPI document only")]
+#![allow(
+    dead_code,
+    clippy::struct_field_names,
+    reason = "their fields are read by the generator of the OpenAPI document only"
+)]
 
 mod names;
 mod params;
@@ -38,22 +42,22 @@ pub struct UploadForm {
     #[schema(value_type = String, format = Binary, content_media_type = "application/octet-stream")]
     file: Vec<u8>,
     /// What it is, in words.
-    #[schema(max_length = 1000, example = "Contract 17 with the city")]
+    #[schema(nullable = false, max_length = 1000, example = "Contract 17 with the city")]
     description: Option<String>,
     /// The sender's own version.
-    #[schema(max_length = 64, example = "2")]
+    #[schema(nullable = false, max_length = 64, example = "2")]
     version: Option<String>,
     /// A JSON array of at most 50 strings of 1 to 64 characters.
-    #[schema(example = "[\"contract\", \"2026\"]")]
+    #[schema(nullable = false, example = "[\"contract\", \"2026\"]")]
     tags: Option<String>,
     /// A JSON object.
-    #[schema(example = "{\"customer\": 17}")]
+    #[schema(nullable = false, example = "{\"customer\": 17}")]
     metadata: Option<String>,
     /// Keep it at least so many days.
-    #[schema(minimum = 1, maximum = 36500)]
+    #[schema(nullable = false, minimum = 1, maximum = 36500)]
     retention_days: Option<u32>,
     /// The SHA-256 that the data must have, in hex.
-    #[schema(pattern = "^[0-9A-Fa-f]{64}$")]
+    #[schema(nullable = false, pattern = "^[0-9A-Fa-f]{64}$")]
     checksum: Option<String>,
 }
 

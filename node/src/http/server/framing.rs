@@ -59,25 +59,27 @@ pub struct Framing {
     state: State,
     /// No head has ended yet.
     is_first: bool,
+    /// The name of the header that comes, in lower case.
     name: [u8; NAME_LIMIT],
-    has_framing: bool,
-    is_chunked: bool,
-    length: Option<u64>,
-    value_ended: bool,
+    /// How the head that comes frames its body.
+    body: Option<BodyFraming>,
+}
+
+/// What the one framing header of a head says.
+#[derive(Clone, Copy, Debug)]
+enum BodyFraming {
+    Chunked,
+    /// Its digits so far, and whether a blank has ended them.
+    Length {
+        length: Option<u64>,
+        ended: bool,
+    },
 }
 
 impl Framing {
     /// At the beginning of a connection.
     pub const fn new() -> Self {
-        Self {
-            state: State::Between,
-            is_first: true,
-            name: [0; NAME_LIMIT],
-            has_framing: false,
-            is_chunked: false,
-            length: None,
-            value_ended: false,
-        }
+        Self { state: State::Between, is_first: true, name: [0; NAME_LIMIT], body: None }
     }
 
     /// Whether a head has begun and not ended, or the first one has not come.
@@ -151,7 +153,7 @@ impl Framing {
             // Empty lines before a request are skipped (RFC 9112 §2.2).
             (State::Between, b'\r' | b'\n') => State::Between,
             (State::Between, first) => {
-                (self.has_framing, self.is_chunked, self.length) = (false, false, None);
+                self.body = None;
                 State::RequestLine { preface: (self.is_first && first == b'P').then_some(1) }
             }
             (State::RequestLine { preface }, byte) => {
@@ -172,12 +174,14 @@ impl Framing {
                 let is_length = self.is_name(length, b"content-length");
                 let is_coding = self.is_name(length, b"transfer-encoding");
                 if is_length || is_coding {
-                    if self.has_framing {
+                    let framing = if is_coding {
+                        BodyFraming::Chunked
+                    } else {
+                        BodyFraming::Length { length: None, ended: false }
+                    };
+                    if self.body.replace(framing).is_some() {
                         return refuse(byte);
                     }
-                    self.has_framing = true;
-                    self.is_chunked = is_coding;
-                    self.value_ended = false;
                 }
                 State::Value { is_length }
             }
@@ -200,21 +204,21 @@ impl Framing {
     /// A length is digits, with blanks around them at most: anything else has no one meaning.
     fn step_value(&mut self, byte: &mut u8, is_length: bool) -> State {
         let stay = State::Value { is_length };
+        let Some(BodyFraming::Length { length, ended }) = self.body.as_mut().filter(|_| is_length) else {
+            return if *byte == b'\n' { State::LineStart } else { stay };
+        };
         match *byte {
-            b'\n' if is_length && self.length.is_none() => refuse(byte),
-            b'\n' => State::LineStart,
-            _ if !is_length => stay,
+            b'\n' if length.is_some() => State::LineStart,
             b' ' | b'\t' | b'\r' => {
-                self.value_ended |= self.length.is_some();
+                *ended = length.is_some();
                 stay
             }
-            digit @ b'0'..=b'9' if !self.value_ended => {
-                let length =
-                    self.length.unwrap_or(0).checked_mul(10).and_then(|n| n.checked_add(u64::from(digit - b'0')));
-                if length.is_none() {
+            digit @ b'0'..=b'9' if !*ended => {
+                let longer = length.unwrap_or(0).checked_mul(10).and_then(|n| n.checked_add(u64::from(digit - b'0')));
+                if longer.is_none() {
                     return refuse(byte);
                 }
-                self.length = length;
+                *length = longer;
                 stay
             }
             _ => refuse(byte),
@@ -223,9 +227,9 @@ impl Framing {
 
     fn end_head(&mut self) -> State {
         self.is_first = false;
-        match self.length {
-            _ if self.is_chunked => State::ChunkSize { size: 0, digits: false, length: 0 },
-            Some(left) if left > 0 => State::Body { left },
+        match self.body {
+            Some(BodyFraming::Chunked) => State::ChunkSize { size: 0, digits: false, length: 0 },
+            Some(BodyFraming::Length { length: Some(left @ 1..), .. }) => State::Body { left },
             _ => State::Between,
         }
     }
@@ -242,22 +246,19 @@ impl Framing {
                 let size = size.checked_mul(16).and_then(|size| size.checked_add(value)).ok_or(BadChunk)?;
                 State::ChunkSize { size, digits: true, length: length + 1 }
             }
-            (State::ChunkSize { size, digits: true, .. }, b'\r') | (State::ChunkExtension { size, .. }, b'\r') => {
+            (State::ChunkSize { size, digits: true, .. } | State::ChunkExtension { size, .. }, b'\r') => {
                 State::ChunkSizeEnd { size }
             }
-            (State::ChunkSize { size, digits: true, length }, b';' | b' ' | b'\t') => {
+            (State::ChunkSize { size, digits: true, length }, b';' | b' ' | b'\t')
+            | (State::ChunkExtension { size, length }, 0..=9 | 11..) => {
                 State::ChunkExtension { size, length: length + 1 }
             }
-            (State::ChunkExtension { size, length }, byte) if byte != b'\n' => {
-                State::ChunkExtension { size, length: length + 1 }
-            }
-            (State::ChunkSizeEnd { size: 0 }, b'\n') => State::TrailerStart,
+            (State::ChunkSizeEnd { size: 0 } | State::Trailer, b'\n') => State::TrailerStart,
             (State::ChunkSizeEnd { size }, b'\n') => State::Chunk { left: size },
             (State::ChunkEnd { lf: false }, b'\r') => State::ChunkEnd { lf: true },
             (State::ChunkEnd { lf: true }, b'\n') => State::ChunkSize { size: 0, digits: false, length: 0 },
             (State::TrailerStart, b'\r') => State::TrailersEnd,
             (State::TrailersEnd, b'\n') => State::Between,
-            (State::Trailer, b'\n') => State::TrailerStart,
             (State::TrailerStart | State::Trailer, byte) if byte != b'\n' => State::Trailer,
             _ => return Err(BadChunk),
         })

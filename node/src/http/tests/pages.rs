@@ -1,9 +1,13 @@
 //! The open pages, and the headers of every answer.
 
-use axum::body::Body;
+use axum::body::{Body, to_bytes};
+use axum::extract::Request;
+use axum::routing::get;
+use tower::ServiceExt as _;
 
 use super::{ask, state, with};
 use crate::http::cors::Cors;
+use crate::http::router::{Pages, build, pages_router, router};
 
 #[tokio::test]
 async fn a_browser_is_sent_to_the_docs_and_a_program_gets_json() {
@@ -13,6 +17,32 @@ async fn a_browser_is_sent_to_the_docs_and_a_program_gets_json() {
     assert!(program.body.contains("\"service\":\"storage-element\""));
     let browser = ask(&state, "GET", "/", &[("accept", "text/html,application/xhtml+xml;q=0.9")], Body::empty()).await;
     assert_eq!((browser.status.as_u16(), browser.header("location")), (303, "/docs"));
+}
+
+#[tokio::test]
+async fn without_a_docs_page_nobody_is_sent_there() {
+    let node = router(&state(), Pages::NONE);
+    for (path, status) in [("/", 200), ("/docs", 404), ("/openapi.json", 404), ("/metrics", 404), ("/health/live", 200)]
+    {
+        let request = Request::builder().uri(path).header("accept", "text/html").body(Body::empty()).unwrap();
+        assert_eq!(node.clone().oneshot(request).await.unwrap().status(), status, "{path}");
+    }
+    let pages = pages_router(&state(), Pages::ALL);
+    for (path, status) in [("/docs", 200), ("/openapi.json", 200), ("/metrics", 200), ("/api/v1/info", 404)] {
+        let request = Request::builder().uri(path).body(Body::empty()).unwrap();
+        assert_eq!(pages.clone().oneshot(request).await.unwrap().status(), status, "{path}");
+    }
+}
+
+#[tokio::test]
+async fn a_panic_is_a_500_that_tells_nothing() {
+    let fault = get(|| async { std::hint::black_box(None::<&str>).expect("the secret of the panic") });
+    let node = build(&state(), vec![("/fault", fault)]);
+    let request = Request::builder().uri("/fault").body(Body::empty()).unwrap();
+    let response = node.oneshot(request).await.unwrap();
+    assert_eq!(response.status(), 500);
+    let body = String::from_utf8(to_bytes(response.into_body(), 4096).await.unwrap().to_vec()).unwrap();
+    assert!(body.contains("INTERNAL_ERROR") && !body.contains("secret"), "{body}");
 }
 
 #[tokio::test]

@@ -1,11 +1,16 @@
 //! What is refused, with which code, and before what else.
 
+use std::time::Duration;
+
 use axum::body::Body;
 use bytes::Bytes;
 use futures_util::stream;
 
 use super::{ask, state, token, with};
 use crate::security::Role;
+
+/// Method, path, headers, body; status and code.
+type Row<'a> = (&'a str, &'a str, &'a [(&'a str, &'a str)], &'a str, u16, &'a str);
 
 const ID: &str = "0199c0de-0000-7000-8000-00000000000a";
 
@@ -39,7 +44,7 @@ async fn the_order_of_checks_is_framing_route_token_role_type_validity() {
     let long = format!("/nothing?{}", "x".repeat(9000));
     let text = ("content-type", "text/plain");
     // method, path, headers, body, status, code; each row is refused for its first fault only.
-    let table: &[(&str, &str, &[(&str, &str)], &str, u16, &str)] = &[
+    let table: &[Row<'_>] = &[
         ("GET", &long, &[("expect", "magic")], "", 414, "URI_TOO_LONG"),
         ("GET", "/nothing", &[("expect", "magic")], "", 417, "EXPECTATION_FAILED"),
         ("PATCH", "/nothing", &[text], "x", 404, "NOT_FOUND"),
@@ -120,9 +125,9 @@ async fn a_body_without_a_length_is_refused_when_it_grows_too_long() {
     assert_eq!(answer.header("connection"), "close");
 }
 
-#[tokio::test(start_paused = true)]
+#[tokio::test]
 async fn a_body_that_stands_still_ends_in_408() {
-    let state = state();
+    let state = with(|front| front.limits.stall_timeout = Duration::from_millis(20));
     let user = token(Role::User);
     let headers = [("authorization", user.as_str()), ("content-type", "application/json")];
     let body = Body::from_stream(stream::pending::<Result<Bytes, std::io::Error>>());

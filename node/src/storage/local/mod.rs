@@ -113,7 +113,11 @@ impl Storage for LocalStorage {
     }
 
     async fn end_term(&self, term: Term) -> StorageResult<()> {
-        self.run(move |disk| terms::end_own(disk, term)).await
+        self.run(move |disk| {
+            terms::end_own(disk, term);
+            Ok(())
+        })
+        .await
     }
 
     async fn new_file(&self, term: Term, tx: TransactionId, path: &StoragePath) -> StorageResult<Box<dyn NewFile>> {
@@ -244,8 +248,8 @@ impl Storage for LocalStorage {
             let root = disk.layout.root();
             std::fs::read_dir(root).map_err(|source| disk.error("list", root, source))?;
             if write {
-                let path = disk.layout.element().join(format!("probe-{}", std::process::id()));
-                disk.remove(&path)?;
+                // Several may ask at once; what a kill leaves behind goes when the next term begins.
+                let path = disk.layout.element_staging().join(format!("probe-{}", Uuid::new_v4()));
                 let file = disk.create_new(&path)?;
                 drop(file);
                 disk.remove(&path)?;

@@ -7,7 +7,7 @@ use super::disk::{Disk, is_missing};
 use super::new_file::term_over;
 use crate::failpoint;
 use crate::model::{Epoch, StoragePath, Term, TransactionId};
-use crate::storage::{AttrOnDisk, PublishError, StorageResult};
+use crate::storage::{AttrOnDisk, PublishError, StorageError, StorageResult};
 
 /// Set before the name of a staging folder that a successor is emptying.
 const DEAD: &str = "dead-";
@@ -26,7 +26,12 @@ pub(super) fn begin(disk: &Disk, term: Term) -> StorageResult<()> {
     disk.durable_folder(&staging)?;
     disk.durable_folder(&trash)?;
     hit(disk, "local.before_end_terms", &staging)?;
-    for name in disk.names(&staging)? {
+    let others = disk.names(&staging)?;
+    // Epochs only rise, so a higher one is a successor's: this process has slept through it.
+    if others.iter().filter_map(|name| term_of(name)).any(|other| other.epoch > term.epoch) {
+        return Err(StorageError::TermOver { term });
+    }
+    for name in others {
         if name != own {
             end(disk, &name)?;
         }
@@ -39,35 +44,45 @@ pub(super) fn begin(disk: &Disk, term: Term) -> StorageResult<()> {
     hit(disk, "local.after_own_staging", &folder)
 }
 
-/// Ends one other term: renames its folder (a path in it is gone from then on), moves what is in it to the trash, and
-/// removes it, again and again until no late create can have slipped in between.
+/// Ends one other term: renames its folder (a path in it is gone from then on) and empties it.
 fn end(disk: &Disk, name: &str) -> StorageResult<()> {
     let staging = disk.layout.staging();
+    let found = staging.join(name);
+    if !found.is_dir() {
+        // Emptied together with its twin, or a file that is none of ours.
+        let moved = disk.rename(&found, &disk.layout.trash().join(name));
+        return moved.or_else(|error| if is_missing(&error) { Ok(()) } else { Err(error) });
+    }
     let bare = name.strip_prefix(DEAD).unwrap_or(name);
     let dead = staging.join(format!("{DEAD}{bare}"));
-    if name == bare {
-        let live = staging.join(name);
-        if !live.is_dir() {
-            return disk.rename(&live, &disk.layout.trash().join(name));
-        }
-        disk.rename(&live, &dead)?;
-        hit(disk, "local.after_rename_dead", &dead)?;
-    }
     let aside = disk.layout.trash().join(bare);
     disk.durable_folder(&aside)?;
-    loop {
-        for entry in disk.names(&dead)? {
-            disk.rename(&dead.join(&entry), &aside.join(&entry))?;
-        }
-        hit(disk, "local.after_move_to_trash", &aside)?;
-        match std::fs::remove_dir(&dead) {
-            Ok(()) => break,
-            Err(error) if error.kind() == std::io::ErrorKind::NotFound => break,
-            Err(error) if error.kind() == std::io::ErrorKind::DirectoryNotEmpty => {}
-            Err(error) => return Err(disk.error("remove folder", &dead, error)),
-        }
+    // A beginning that was cut short has left it, and its frozen owner may have made its folder again since: a rename
+    // onto a folder that is not empty fails.
+    empty(disk, &dead, &aside)?;
+    if name == bare {
+        disk.rename(&found, &dead)?;
+        hit(disk, "local.after_rename_dead", &dead)?;
+        empty(disk, &dead, &aside)?;
     }
     disk.sync_folder(&aside)
+}
+
+/// Moves what is in a dead folder aside and removes the folder, again and again until no late create can have slipped
+/// in between.
+fn empty(disk: &Disk, dead: &Path, aside: &Path) -> StorageResult<()> {
+    loop {
+        for entry in disk.names(dead)? {
+            disk.rename(&dead.join(&entry), &aside.join(&entry))?;
+        }
+        hit(disk, "local.after_move_to_trash", aside)?;
+        match std::fs::remove_dir(dead) {
+            Ok(()) => return Ok(()),
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(()),
+            Err(error) if error.kind() == std::io::ErrorKind::DirectoryNotEmpty => {}
+            Err(error) => return Err(disk.error("remove folder", dead, error)),
+        }
+    }
 }
 
 /// The same for `.element/staging/`: what lies there is at most an unfinished `element.json`, which nobody needs.
@@ -83,7 +98,7 @@ fn end_element_staging(disk: &Disk, own: &str) -> StorageResult<()> {
 }
 
 /// Removes this term's own folders if they are empty. What is left is ended by the next term.
-pub(super) fn end_own(disk: &Disk, term: Term) -> StorageResult<()> {
+pub(super) fn end_own(disk: &Disk, term: Term) {
     for folder in [disk.layout.term_staging(term), disk.layout.element_staging().join(term.to_string())] {
         match std::fs::remove_dir(&folder) {
             Err(error) if error.kind() == std::io::ErrorKind::DirectoryNotEmpty => {
@@ -92,7 +107,6 @@ pub(super) fn end_own(disk: &Disk, term: Term) -> StorageResult<()> {
             _ => {}
         }
     }
-    Ok(())
 }
 
 /// Removes what ended terms had staged.

@@ -1,0 +1,48 @@
+//! What a storage keeps of the element as a whole.
+
+use bytes::Bytes;
+
+use crate::made::{Place, Sample, term};
+
+pub async fn is_replaced_whole(place: &dyn Place) {
+    let storage = place.open().await;
+    assert_eq!(storage.element_file().await.unwrap(), None);
+    for content in ["{\"epoch\": 1, \"long\": \"................\"}", "{\"epoch\": 2}", "{\"epoch\": 3}"] {
+        let folder = term(1).to_string();
+        storage.replace_element_file(&folder, Bytes::from(content)).await.unwrap();
+        storage.replace_element_file(&folder, Bytes::from(content)).await.unwrap();
+        assert_eq!(storage.element_file().await.unwrap().unwrap(), content);
+        assert_eq!(place.open().await.element_file().await.unwrap().unwrap(), content);
+    }
+    storage.begin_term(term(2)).await.unwrap();
+    assert_eq!(storage.element_file().await.unwrap().unwrap(), "{\"epoch\": 3}");
+}
+
+pub async fn is_told_from_a_place_with_files(place: &dyn Place) {
+    let (storage, term) = (place.open().await, term(1));
+    assert!(!storage.holds_files().await.unwrap());
+    storage.replace_element_file("x", Bytes::from_static(b"{}")).await.unwrap();
+    storage.begin_term(term).await.unwrap();
+    std::mem::forget(Sample::new(10).staged(storage.as_ref(), term).await);
+    assert!(!storage.holds_files().await.unwrap());
+    place.put("2001/01/01/00/a.attr.json", b"{}").await;
+    assert!(storage.holds_files().await.unwrap());
+}
+
+pub async fn says_what_space_it_has(place: &dyn Place) {
+    if let Some(space) = place.open().await.space().await.unwrap() {
+        assert!(space.total > 0 && space.available <= space.total, "{space:?}");
+    }
+}
+
+/// Probes come from several clients at once and leave nothing.
+pub async fn answers_a_probe(place: &dyn Place) {
+    let (storage, term) = (place.open().await, term(1));
+    storage.begin_term(term).await.unwrap();
+    storage.probe(false).await.unwrap();
+    let probes = (0..32).map(|_| storage.probe(true));
+    for probe in futures_util::future::join_all(probes).await {
+        probe.unwrap();
+    }
+    assert_eq!(place.staged().await, Vec::<String>::new());
+}
