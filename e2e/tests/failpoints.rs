@@ -211,9 +211,26 @@ impl Case {
         Ok(())
     }
 
+    /// A step to `ro` as an orchestrator takes it: prepare until prepared, then commit with a report; `None` when the
+    /// node is gone.
     fn change_mode(&self) -> Result<Option<Answer>> {
-        let (admin, wish) = (self.node.client("admin")?, serde_json::json!({ "mode": "ro" }));
-        Ok(self.runtime.block_on(admin.send_json("PUT", "/api/v1/admin/mode", &wish)).ok())
+        let (admin, begun) = (self.node.client("admin")?, Instant::now());
+        let mut wish = serde_json::json!({"mode": "ro", "phase": "prepare", "transition_id": "step-1", "attempt": 1});
+        self.runtime.block_on(async {
+            while let Ok(answer) = admin.send_json("PUT", "/api/v1/admin/mode", &wish).await {
+                let phase = answer.json()?["phase"].take();
+                if wish["phase"] == "commit" || answer.status != 200 || answer.json()?["mode"] == "ro" {
+                    return Ok(Some(answer));
+                }
+                if phase == "prepared" {
+                    wish["phase"] = "commit".into();
+                    wish["report"] = serde_json::json!({"files": 3});
+                }
+                ensure!(begun.elapsed() < RETURN_PATIENCE, "the mode change is not prepared: {answer}");
+                tokio::time::sleep(Duration::from_millis(50)).await;
+            }
+            Ok(None)
+        })
     }
 
     /// Starts a collection and waits for its end; `None` when the node is gone.
