@@ -42,11 +42,17 @@ pub struct Node {
     environment: Vec<(String, String)>,
     child: Option<Child>,
     ended: Option<ExitStatus>,
+    quiet: bool,
 }
 
 impl Node {
     pub(crate) fn new(binary: PathBuf, folder: TempDir, volume: PathBuf, config: PathBuf, port: u16) -> Self {
-        Self { binary, folder, volume, config, port, environment: Vec::new(), child: None, ended: None }
+        Self { binary, folder, volume, config, port, environment: Vec::new(), child: None, ended: None, quiet: false }
+    }
+
+    /// Do not print the end of the log on drop: for a program that is no test.
+    pub fn keep_log_to_itself(&mut self) {
+        self.quiet = true;
     }
 
     /// Sets an environment variable for all later starts.
@@ -277,7 +283,9 @@ impl Drop for Node {
             let _ = child.wait();
         }
         // The test runner shows what is printed only when the test fails, and then it is what one needs.
-        println!("--- end of the log of {}\n{}\n---", self.folder.path().display(), self.log_tail());
+        if !self.quiet {
+            println!("--- end of the log of {}\n{}\n---", self.folder.path().display(), self.log_tail());
+        }
         if std::env::var_os("E2E_KEEP").is_some() {
             self.folder.disable_cleanup(true);
         }
