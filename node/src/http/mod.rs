@@ -21,11 +21,13 @@ mod fields;
 mod front;
 mod health;
 mod info;
+mod legal_hold;
 mod limits;
 mod list;
 mod metadata;
 mod metrics_page;
 mod multipart;
+mod object;
 mod openapi;
 mod patch;
 mod path;
@@ -40,6 +42,7 @@ mod schema;
 mod server;
 mod soon;
 mod state;
+mod tls;
 mod upload;
 
 pub use cors::Cors;
@@ -49,6 +52,7 @@ pub use openapi::openapi_json;
 pub use router::{Pages, pages_router, router};
 pub use server::{ClientAddress, serve};
 pub use state::{AppState, Front, Services};
+pub use tls::{TlsAcceptor, TlsError, pinned_client};
 
 #[cfg(test)]
 mod tests;
