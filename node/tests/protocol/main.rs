@@ -1,0 +1,17 @@
+//! The write protocol, settling, takeover, rebuild and verify, over a local volume and a SQLite catalog.
+
+#![allow(clippy::unwrap_used, clippy::panic)]
+
+mod concurrent;
+mod descriptions;
+mod faulty;
+mod fencing;
+mod interrupted;
+mod keys;
+mod node;
+mod outages;
+mod rebuilding;
+mod round_trips;
+mod takeover;
+mod undecided;
+mod verifying;
