@@ -3,7 +3,6 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use bytes::Bytes;
 use storage_node::catalog::NewTerm;
 use storage_node::election::MastershipLost;
 use storage_node::element::{Closed, Door};
@@ -132,8 +131,8 @@ async fn a_stale_settler_leaves_its_successors_rows_alone() {
     assert!(node.storage.data_stat(&create.attr.storage_path).await.unwrap().is_some(), "the successor's data is gone");
     assert_eq!(node.status(create.attr.tx).await, Some(WalStatus::Pending));
     drop(owned);
-    let bytes = Bytes::from(create.attr.to_bytes().unwrap());
-    ground.put(&create.attr.storage_path.attr_path(), &bytes);
+    let staged = ground.at(&format!(".staging/{}/{}.attr", node.term(), create.attr.tx));
+    std::fs::rename(staged, ground.at(&create.attr.storage_path.attr_path())).unwrap();
     assert_eq!(node.settle().await.redone, 1);
     node.is_clean().await;
 }
