@@ -40,17 +40,22 @@ CREATE TABLE files (
     created_by_username TEXT    NOT NULL,
     original_filename   TEXT    NOT NULL,
     name_lower          TEXT    NOT NULL,
-    extension           TEXT    NOT NULL,
     content_type        TEXT    NOT NULL,
     idempotency_key     TEXT,
+    retention_until     INTEGER,
+    legal_hold          INTEGER NOT NULL DEFAULT 0,
     attr                TEXT    NOT NULL
 ) STRICT;
 
-CREATE INDEX files_by_creator ON files (created_by_id, created_at);
+-- Sender, tags, extension, media type and metadata are looked up in `files_text.exact`.
 CREATE INDEX files_by_update ON files (status, updated_at, file_id);
 CREATE INDEX files_by_name ON files (status, original_filename, file_id);
 CREATE INDEX files_by_size ON files (status, file_size, file_id);
 CREATE INDEX files_deleted ON files (seq) WHERE status = 'deleted';
+CREATE INDEX files_deleted_by_id ON files (file_id) WHERE status = 'deleted';
+CREATE INDEX files_retained ON files (retention_until) WHERE status = 'active' AND retention_until IS NOT NULL;
+CREATE INDEX files_held ON files (file_id) WHERE status = 'active' AND legal_hold = 1;
+CREATE INDEX files_hidden ON files (seq) WHERE status = 'deleted' OR blocked_by IS NOT NULL;
 CREATE INDEX files_blocked ON files (status) WHERE blocked_by IS NOT NULL;
 CREATE UNIQUE INDEX files_by_key ON files (created_by_id, idempotency_key) WHERE idempotency_key IS NOT NULL;
 
@@ -58,7 +63,7 @@ CREATE UNIQUE INDEX files_by_key ON files (created_by_id, idempotency_key) WHERE
 -- in `exact` one token for each value a filter asks for. All text comes split, so the tokenizer has nothing to decide.
 CREATE VIRTUAL TABLE files_text USING fts5 (
     name, description, tags, words, exact,
-    content = '', contentless_delete = 1, tokenize = 'ascii', prefix = '2 3'
+    content = '', contentless_delete = 1, tokenize = 'ascii', prefix = '2 3 4 5 6'
 );
 
 -- Sums over all files, kept by the triggers below in the transaction that changes a file.
@@ -139,5 +144,5 @@ CREATE TABLE jobs (
     node        TEXT    NOT NULL
 ) STRICT;
 
-CREATE INDEX jobs_by_start ON jobs (started_at);
+CREATE INDEX jobs_by_start ON jobs (started_at, job_id);
 CREATE UNIQUE INDEX jobs_running ON jobs (kind) WHERE state = 'running';

@@ -10,6 +10,7 @@ pub mod election;
 pub mod element;
 pub mod failpoint;
 pub mod files;
+pub mod http;
 pub mod jobs;
 pub mod model;
 pub mod security;

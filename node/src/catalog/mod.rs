@@ -2,211 +2,38 @@
 //!
 //! It is disposable: everything in it but open intents can be made again from the storage. It knows rows, not files.
 
+mod element;
+mod error;
+mod job;
 mod lane;
+mod log;
 pub mod sqlite;
+mod transition;
 
 use std::sync::Arc;
 
 use async_trait::async_trait;
-use serde::{Deserialize, Serialize};
-use storage_element_crds::Mode;
 use uuid::Uuid;
 
-use crate::model::{Epoch, FileQuery, FileRow, Page, Term, Timestamp, Totals, TransactionId, WalRow, WalStatus};
+pub use self::element::{ConfigRow, NewElement, NewTerm};
+pub use self::error::{CatalogError, CatalogResult};
+pub use self::job::{JobKind, JobRow, JobState};
+pub use self::log::{Commit, CommitVerdict, IntentVerdict, WalPending, WalQuery};
+pub use self::transition::{ModeChange, RowGuard, Transition, TransitionVerdict};
+use crate::model::{FileQuery, FileRow, Page, Term, Timestamp, Totals, TransactionId, WalRow};
 
 /// A catalog behind its trait.
 pub type SharedCatalog = Arc<dyn Catalog>;
 
-/// What can go wrong in a catalog.
-#[derive(Debug, thiserror::Error)]
-pub enum CatalogError {
-    /// It does not answer, or answered that it cannot now. Whether a write happened is not known.
-    #[error("the catalog could not {action}: {reason}")]
-    Unavailable {
-        /// What was tried.
-        action: &'static str,
-        /// What the database said, without values of rows.
-        reason: String,
-    },
-    /// It refuses this one row, and will again.
-    #[error("the catalog refuses to {action}: {reason}")]
-    Refused {
-        /// What was tried.
-        action: &'static str,
-        /// What the database said, without values of rows.
-        reason: String,
-    },
-    /// Its schema is newer than this program knows how to use.
-    #[error(
-        "the catalog's schema has version {found}, this program knows version {known} and can use one newer at most: \
-         install the newer program"
-    )]
-    SchemaNewer {
-        /// Found.
-        found: i64,
-        /// Known here.
-        known: i64,
-    },
-    /// It has no schema yet, or an older one, and this caller may not change it.
-    #[error("the catalog's schema has version {found}, version {wanted} is needed: run `storage-node migrate`")]
-    SchemaOlder {
-        /// Found.
-        found: i64,
-        /// Wanted.
-        wanted: i64,
-    },
-    /// What stands in a row cannot be read.
-    #[error("the catalog's {what} cannot be read: {reason}")]
-    Corrupt {
-        /// Which row.
-        what: String,
-        /// Why.
-        reason: String,
-    },
-}
-
-/// A result of the catalog.
-pub type CatalogResult<T> = Result<T, CatalogError>;
-
-/// A mode change that is on its way.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Transition {
-    /// Names it; every phase repeats it.
-    pub id: String,
-    /// Rises when the orchestrator starts over; a lower one is refused.
-    pub attempt: u64,
-    /// The mode it leads to.
-    pub target: Mode,
-}
-
-/// The singleton row (id 1): what is true of the element as a whole.
-#[derive(Clone, Debug, PartialEq, Serialize)]
-pub struct ConfigRow {
-    /// The element.
-    pub element_id: Uuid,
-    /// This catalog; `element.json` carries it too.
-    pub catalog_id: Uuid,
-    /// The mode.
-    pub mode: Mode,
-    /// Since when.
-    pub mode_changed_at: Timestamp,
-    /// By whom.
-    pub mode_changed_by: Option<String>,
-    /// A mode change on its way.
-    pub transition: Option<Transition>,
-    /// Until when new intents are refused for it, by the catalog's clock.
-    pub prepared_until: Option<Timestamp>,
-    /// Number of the running term; 0 before the first.
-    pub epoch: Epoch,
-    /// Its nonce.
-    pub nonce: Option<crate::model::Nonce>,
-    /// Rises with every change of this row.
-    pub row_version: i64,
-    /// Who is master.
-    pub master: Option<String>,
-    /// Where its peer port is.
-    pub master_address: Option<String>,
-    /// Since when.
-    pub master_elected_at: Option<Timestamp>,
-    /// When the cache was last made again.
-    pub last_cache_rebuild: Option<Timestamp>,
-    /// The cache does not hold the storage's files yet: a rebuild has to end before reads trust it.
-    pub needs_rebuild: bool,
-    /// When the row came.
-    pub created_at: Timestamp,
-    /// When it last changed.
-    pub updated_at: Timestamp,
-}
-
-/// The first content of the singleton row.
-#[derive(Clone, Debug)]
-pub struct NewElement {
-    /// The element.
-    pub element_id: Uuid,
-    /// This catalog.
-    pub catalog_id: Uuid,
-    /// Its mode.
-    pub mode: Mode,
-    /// Since when.
-    pub mode_changed_at: Timestamp,
-    /// The storage already holds files that this catalog does not know.
-    pub needs_rebuild: bool,
-}
-
-/// A term about to begin.
-#[derive(Clone, Debug)]
-pub struct NewTerm {
-    /// The term.
-    pub term: Term,
-    /// The highest epoch this caller has seen in the row: the term begins only if the row still says so.
-    pub expected_epoch: Epoch,
-    /// Who is master from now on.
-    pub master: String,
-    /// Where its peer port is.
-    pub master_address: Option<String>,
-    /// Set `needs_rebuild` in the same statement: raising the epoch destroys the evidence that the catalog is old.
-    pub needs_rebuild: bool,
-    /// Write this mode in the same statement (the more restrictive of catalog and `element.json`).
-    pub mode: Mode,
-    /// Since when.
-    pub mode_changed_at: Timestamp,
-}
-
-/// How the catalog answered an intent.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum IntentVerdict {
-    /// Written, durable.
-    Accepted,
-    /// This term is over: its epoch or nonce no longer stands.
-    TermOver,
-    /// The mode is one in which nothing is written.
-    ModeRefuses(Mode),
-    /// A mode change is prepared.
-    TransitionPrepared,
-}
-
-/// How the catalog answered a commit.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum CommitVerdict {
-    /// The files row and the row of the log say so, now or already before.
-    Committed,
-    /// This term is over: its successor settles the transaction.
-    TermOver,
-}
-
-/// A finished operation on a file: the row to cache and the transaction to close, in one transaction.
-#[derive(Clone, Debug)]
-pub struct Commit {
-    /// The transaction that made this revision.
-    pub transaction_id: TransactionId,
-    /// What to cache.
-    pub row: FileRow,
-    /// How long it took, from intent to here.
-    pub duration_ms: i64,
-}
-
-/// Rows of the log to look at.
-#[derive(Clone, Debug, Default)]
-pub struct WalQuery {
-    /// Only rows with one of these; all when empty.
-    pub statuses: Vec<WalStatus>,
-    /// Only rows of operations on files.
-    pub files_only: bool,
-    /// Begin after this row, by start and transaction.
-    pub after: Option<(Timestamp, TransactionId)>,
-    /// At most so many.
-    pub limit: u32,
-}
-
-/// Numbers about open rows of the log.
+/// What retention holds, over all active files.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct WalPending {
-    /// Rows PENDING.
-    pub pending: u64,
-    /// Rows FAILED.
-    pub failed: u64,
-    /// When the oldest PENDING one began.
-    pub oldest: Option<Timestamp>,
+pub struct RetentionSummary {
+    /// The latest date any file has of its own.
+    pub latest_until: Option<Timestamp>,
+    /// When the newest file came: with the element's minimum it is kept longest.
+    pub newest_created_at: Option<Timestamp>,
+    /// Files with a legal hold.
+    pub legal_holds: u64,
 }
 
 /// What groups have cost so far: the proof that work is shared.
@@ -244,7 +71,8 @@ pub trait Catalog: Send + Sync + 'static {
     /// Writes the singleton row of a new catalog. Changes nothing where there is one.
     async fn create_element(&self, element: &NewElement) -> CatalogResult<()>;
 
-    /// Begins a term; false when the row's epoch is no longer the expected one.
+    /// Begins a term; false when the row's epoch is no longer the expected one. A transition that leads to the mode it
+    /// writes is done, so it is taken away; any other is inherited.
     async fn begin_term(&self, term: &NewTerm) -> CatalogResult<bool>;
 
     /// Announces an operation: durable once accepted, and accepted only while the term stands, the mode allows writes
@@ -276,6 +104,10 @@ pub trait Catalog: Send + Sync + 'static {
     /// A file's row, whatever its status.
     async fn file(&self, file_id: Uuid) -> CatalogResult<Option<FileRow>>;
 
+    /// The rows of these files, whatever their status, in any order and each once; files that are not cached are left
+    /// out. One statement.
+    async fn files(&self, ids: &[Uuid]) -> CatalogResult<Vec<FileRow>>;
+
     /// The row with this idempotency key of this sender, whatever its status.
     async fn file_by_key(&self, created_by_id: &str, key: &str) -> CatalogResult<Option<FileRow>>;
 
@@ -305,8 +137,66 @@ pub trait Catalog: Send + Sync + 'static {
     /// Updates a row that is there from its attr, forward only: never inserts. For a row past its time to live.
     async fn refresh(&self, row: FileRow) -> CatalogResult<()>;
 
-    /// Writes the CACHE_REBUILD row, once, when the rebuild has ended, and with COMMITTED clears `needs_rebuild`.
+    /// Writes the `CACHE_REBUILD` row, once, when the rebuild has ended, and with COMMITTED clears `needs_rebuild`.
     async fn end_rebuild(&self, term: Term, row: WalRow) -> CatalogResult<bool>;
+
+    /// Prepares a mode change, durable: one conditional statement that writes the transition and `prepared_until`
+    /// (`hold_seconds` from now, the catalog's clock) unless another one that is not over stands there, or the same with
+    /// a higher attempt. Repeated (same id, attempt and target), it extends `prepared_until`, also by a version of the row
+    /// that was the latest before the first time, as long as it stands.
+    async fn prepare(
+        &self,
+        guard: RowGuard,
+        transition: &Transition,
+        hold_seconds: u32,
+    ) -> CatalogResult<TransitionVerdict>;
+
+    /// Whether a prepared change may be committed now: it stands, its time is not over, and no transaction on a file is
+    /// open. A statement of its own, later than the one that prepared.
+    async fn may_commit(&self, guard: RowGuard, transition: &Transition) -> CatalogResult<TransitionVerdict>;
+
+    /// Commits a mode change: the row (mode, since when, by whom, no transition any more) and its row of the log in one
+    /// transaction, conditional like [`may_commit`](Self::may_commit). Repeated after it was done, it is done, whatever
+    /// the guard: the row of the log is there and the mode is in force.
+    async fn commit_mode(&self, guard: RowGuard, change: &ModeChange) -> CatalogResult<TransitionVerdict>;
+
+    /// Takes a prepared change back, whatever its attempt, and no other. Not being there is success.
+    async fn abort(&self, guard: RowGuard, transition_id: &str) -> CatalogResult<TransitionVerdict>;
+
+    /// Begins a job, always as running; false when another one of its kind runs already. Of ended jobs the latest 100
+    /// are kept.
+    async fn start_job(&self, job: &JobRow) -> CatalogResult<bool>;
+
+    /// Writes a job's state, progress, report and end, while it is running. False when it is not (any more).
+    async fn update_job(&self, job: &JobRow) -> CatalogResult<bool>;
+
+    /// Marks running jobs of `node` (or of every node) as interrupted: their process is gone.
+    async fn interrupt_jobs(&self, node: Option<&str>) -> CatalogResult<u64>;
+
+    /// The latest jobs, newest first.
+    async fn jobs(&self, limit: u32) -> CatalogResult<Vec<JobRow>>;
+
+    /// One job.
+    async fn job(&self, job_id: Uuid) -> CatalogResult<Option<JobRow>>;
+
+    /// Active files that came at or before `created_to`, by id (oldest first) after `after`: candidates of the time to
+    /// live. Holds and dates of their own are not judged here.
+    async fn active_before(
+        &self,
+        created_to: Timestamp,
+        after: Option<Uuid>,
+        limit: u32,
+    ) -> CatalogResult<Vec<FileRow>>;
+
+    /// Deleted files by id (oldest first) after `after`: candidates of the grace period.
+    async fn deleted(&self, after: Option<Uuid>, limit: u32) -> CatalogResult<Vec<FileRow>>;
+
+    /// Removes ended rows of the log (COMMITTED, ROLLED_BACK) that ended before `before`, at most `limit`; how many.
+    /// None when the term is over.
+    async fn purge_wal(&self, term: Term, before: Timestamp, limit: u32) -> CatalogResult<u64>;
+
+    /// What retention holds.
+    async fn retention(&self) -> CatalogResult<RetentionSummary>;
 
     /// Rows by id after `after`, whatever their status: for verify.
     async fn rows_after(&self, after: Option<Uuid>, limit: u32) -> CatalogResult<Vec<FileRow>>;

@@ -14,7 +14,7 @@ use crate::config::Config;
 use crate::security::{DevKeys, Role, write_private_file};
 
 /// How long the tokens last; they are made anew at each start.
-const TOKEN_LIFETIME: Duration = Duration::from_secs(30 * 24 * 60 * 60);
+const TOKEN_LIFETIME: Duration = Duration::from_hours(30 * 24);
 
 #[derive(Args)]
 pub(super) struct DevArgs {

@@ -76,6 +76,10 @@ enum CommandError {
     #[error(transparent)]
     Key(#[from] crate::security::KeyError),
     #[error(transparent)]
+    Tls(#[from] crate::http::TlsError),
+    #[error(transparent)]
+    Otlp(#[from] crate::telemetry::otlp::OtlpError),
+    #[error(transparent)]
     Mint(#[from] crate::security::MintError),
     #[error(transparent)]
     Job(#[from] crate::jobs::JobError),
@@ -117,7 +121,7 @@ fn run(cli: Cli) -> CommandResult {
         Command::Rebuild => rebuild::run(&cli.config.load()?),
         Command::Migrate => migrate::run(&cli.config.load()?),
         Command::Openapi => {
-            println!();
+            println!("{}", crate::http::openapi_json());
             Ok(ExitCode::SUCCESS)
         }
         Command::Healthcheck(args) => healthcheck::run(&cli.config, &args),
@@ -127,6 +131,13 @@ fn run(cli: Cli) -> CommandResult {
             Ok(ExitCode::SUCCESS)
         }
     }
+}
+
+/// What is counted; shown by `serve` only.
+fn metrics() -> Result<std::sync::Arc<crate::telemetry::metrics::Metrics>, CommandError> {
+    crate::telemetry::metrics::Metrics::new(env!("CARGO_PKG_VERSION"))
+        .map(std::sync::Arc::new)
+        .map_err(|error| CommandError::Other(error.to_string()))
 }
 
 /// A runtime for one command.

@@ -21,6 +21,7 @@ use crate::model::{FileIds, Term};
 use crate::settling::{KeyLocks, Live, SettleError, Settler, Successor, TakenOver, TakeoverError, take_over};
 use crate::storage::local::LocalStorage;
 use crate::storage::{SharedStorage, StorageError};
+use crate::telemetry::metrics::Metrics;
 
 /// Why an element could not be opened.
 #[derive(Debug, thiserror::Error)]
@@ -80,7 +81,7 @@ fn beside(database: &Path) -> PathBuf {
 }
 
 /// Begins a term and settles what was interrupted. The rebuild that may be due is the caller's.
-pub(super) async fn open(config: &Config, locked: Locked) -> Result<Opened, OpeningError> {
+pub(super) async fn open(config: &Config, locked: Locked, metrics: &Arc<Metrics>) -> Result<Opened, OpeningError> {
     locked.catalog.migrate().await?;
     let successor = Successor {
         holder: locked.election.holder(),
@@ -102,8 +103,13 @@ pub(super) async fn open(config: &Config, locked: Locked) -> Result<Opened, Open
     );
     let live = Arc::new(Live::default());
     let locks = Arc::new(KeyLocks::default());
-    let settler =
-        Settler::new(Arc::clone(&locked.storage), Arc::clone(&locked.catalog), Arc::clone(&live), Arc::clone(&locks));
+    let settler = Settler::new(
+        Arc::clone(&locked.storage),
+        Arc::clone(&locked.catalog),
+        Arc::clone(&live),
+        Arc::clone(&locks),
+        Arc::clone(metrics),
+    );
     let round = settler.round(term).await?;
     tracing::info!(?round, "interrupted operations are settled");
     failpoint::hit("takeover.after_settling")?;
@@ -132,7 +138,11 @@ impl Opened {
     }
 
     /// The element, its gate still closed, and the operations on its files.
-    pub(super) async fn serve(&self, config: &Config) -> Result<(Arc<Element>, Files), OpeningError> {
+    pub(super) async fn serve(
+        &self,
+        config: &Config,
+        metrics: &Arc<Metrics>,
+    ) -> Result<(Arc<Element>, Files), OpeningError> {
         let parts = ElementParts {
             storage: Arc::clone(&self.locked.storage),
             catalog: Arc::clone(&self.locked.catalog),
@@ -162,7 +172,10 @@ impl Opened {
             limits: FileLimits {
                 file_bytes: config.limits.file_bytes,
                 concurrent_uploads: config.limits.concurrent_uploads,
+                row_ttl: config.cache.ttl,
+                row_ttl_sealed: config.cache.ttl_sealed,
             },
+            metrics: Arc::clone(metrics),
         });
         Ok((element, files))
     }

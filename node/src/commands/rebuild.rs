@@ -11,7 +11,7 @@ use crate::jobs::Progress;
 
 pub(super) fn run(config: &Config) -> CommandResult {
     let report = runtime()?.block_on(async {
-        let opened = opening::open(config, opening::lock(config).await?).await?;
+        let opened = opening::open(config, opening::lock(config).await?, &super::metrics()?).await?;
         let (progress, cancel) = (Arc::new(Progress::default()), CancellationToken::new());
         let work = opened.rebuild(&progress, &cancel);
         let report = terminal::watched("rebuilding", Arc::clone(&progress), cancel.clone(), work).await;

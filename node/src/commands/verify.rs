@@ -37,14 +37,14 @@ pub(super) fn run(config: &Config, args: &VerifyArgs) -> CommandResult {
 async fn look(config: &Config, args: &VerifyArgs) -> Result<VerifyReport, CommandError> {
     let locked = opening::lock(config).await?;
     let (locked, repair) = if args.repair {
-        let opened = opening::open(config, locked).await?;
+        let opened = opening::open(config, locked, &super::metrics()?).await?;
         let term = opened.term();
         (opened.locked, Some(term))
     } else {
         locked.catalog.migrate().await.map_err(opening::OpeningError::from)?;
         (locked, None)
     };
-    let options = VerifyOptions { deep: args.deep, repair, bytes_per_second: 0 };
+    let options = VerifyOptions { deep: args.deep, repair, bytes_per_second: 0, since: None };
     let (progress, cancel) = (Arc::new(Progress::default()), CancellationToken::new());
     let mut tell = |finding: Finding| eprintln!("{}: {}", finding.path, finding.message);
     let work = verify(&locked.storage, &locked.catalog, options, &progress, &cancel, &mut tell);

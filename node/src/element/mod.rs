@@ -5,13 +5,16 @@ mod file;
 mod gate;
 mod health;
 mod identity;
+mod mode_change;
 mod retention;
 mod space;
+mod step;
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, Instant};
 
-use parking_lot::RwLock;
+use parking_lot::{Mutex, RwLock};
 use serde::Serialize;
 use storage_element_crds::Mode;
 use uuid::Uuid;
@@ -21,13 +24,20 @@ pub use file::{ELEMENT_SCHEMA_VERSION, ElementFile};
 pub use gate::{Closed, Door, Gate, Pass};
 pub use health::{Health, PartHealth};
 pub use identity::{Adoption, CatalogFound, Found, StorageFound, Verdict, judge};
+pub use mode_change::{ModeAnswer, ModeChanges, ModeError, ModeRequest};
 pub use retention::{Kept, RetentionRules};
 pub use space::{Ledger, Promise, Promised};
+pub use step::Phase;
 
 use crate::catalog::{SharedCatalog, Transition};
 use crate::election::{Election, Role};
 use crate::model::{Epoch, Term, Timestamp};
 use crate::storage::{SharedStorage, Space};
+
+/// How long a measurement of the volume counts where there is plenty of space.
+const MEASURED_FOR: Duration = Duration::from_millis(500);
+/// Space beyond the first level of alarm that no disk fills within that time.
+const PLENTY_BYTES: u64 = 8 << 30;
 
 /// What the element is right now, taken at one moment.
 #[derive(Clone, Debug, PartialEq, Serialize)]
@@ -73,6 +83,7 @@ pub struct Element {
     rules: CapacityRules,
     retention: RetentionRules,
     ledger: Arc<Ledger>,
+    measured: Mutex<Option<(Instant, Space)>>,
     /// The catalog holds what the attr files say: interrupted operations are settled, a due rebuild has ended.
     catalog_trusted: AtomicBool,
 }
@@ -106,6 +117,7 @@ impl Element {
             rules: parts.rules,
             retention: parts.retention,
             ledger: Arc::default(),
+            measured: Mutex::default(),
             catalog_trusted: AtomicBool::new(false),
         }
     }
@@ -131,6 +143,21 @@ impl Element {
     /// The mode in force.
     pub fn mode(&self) -> Mode {
         self.state.read().file.mode
+    }
+
+    /// What `element.json` says.
+    pub fn file(&self) -> ElementFile {
+        self.state.read().file.clone()
+    }
+
+    /// `element.json` was replaced by this.
+    pub(super) fn set_file(&self, file: ElementFile) {
+        self.state.write().file = file;
+    }
+
+    /// A mode change has begun, holds the door until a moment, or has ended.
+    pub(super) fn set_transition(&self, transition: Option<(Transition, Option<Timestamp>)>) {
+        self.state.write().transition = transition;
     }
 
     /// The term this node is master in, if it is.
@@ -189,15 +216,33 @@ impl Element {
     }
 
     async fn measure(&self) -> (Option<Space>, u64) {
-        let space = match self.storage.space().await {
-            Ok(space) => space,
+        // The sums matter only against a quota; without a catalog no upload is taken anyway.
+        let stored = match self.rules.quota_bytes {
+            Some(_) => self.catalog.totals().await.map_or(0, |totals| totals.active_bytes + totals.deleted_bytes),
+            None => 0,
+        };
+        (self.space().await, stored)
+    }
+
+    /// Space of the volume. Measured anew unless there was so much of it a moment ago that nothing written since can
+    /// matter.
+    async fn space(&self) -> Option<Space> {
+        let measured = *self.measured.lock();
+        if let Some((at, space)) = measured
+            && at.elapsed() < MEASURED_FOR
+            && space.available > self.rules.warning.free_bytes(space.total).saturating_add(PLENTY_BYTES)
+        {
+            return Some(space);
+        }
+        match self.storage.space().await {
+            Ok(space) => {
+                *self.measured.lock() = space.map(|space| (Instant::now(), space));
+                space
+            }
             Err(error) => {
                 tracing::warn!(%error, "the space left on the storage cannot be told");
                 None
             }
-        };
-        // The sums matter only against a quota; without a catalog no upload is taken anyway.
-        let totals = self.catalog.totals().await.unwrap_or_default();
-        (space, totals.active_bytes + totals.deleted_bytes)
+        }
     }
 }

@@ -92,7 +92,7 @@ mod tests {
     }
 
     const RULES: RetentionRules =
-        RetentionRules { minimum_days: 10, time_to_live_days: Some(30), deleted_grace: Duration::from_secs(86_400) };
+        RetentionRules { minimum_days: 10, time_to_live_days: Some(30), deleted_grace: Duration::from_hours(24) };
 
     #[test]
     fn the_later_of_own_date_and_minimum_counts() {

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use async_trait::async_trait;
 use serde_json::Map;
 use storage_element_crds::Operation as Wish;
 use uuid::Uuid;
@@ -10,6 +11,7 @@ use super::protocol::{Change, Operation};
 use super::upload::wal_row;
 use super::{FileError, FileResult, Files, Inner, Patch, Precheck, RetentionWish, merge_patch};
 use crate::element::{Kept, Pass};
+use crate::jobs::Expire;
 use crate::model::{Attr, AttrError, AttrFile, FileIntent, FileRow, FileStatus, OperationType, Timestamp};
 use crate::security::Caller;
 use crate::settling::KeyGuard;
@@ -91,6 +93,30 @@ impl Files {
         let next = Attr { legal_hold, ..held.attr.clone() };
         let row = inner.replace(caller, pass, held, next, OperationType::FileUpdate, reason).await?;
         Ok(inner.shown(row))
+    }
+}
+
+#[async_trait]
+impl Expire for Files {
+    /// An ordinary delete, decided again under the file's lock.
+    async fn expire(&self, file_id: Uuid) -> Result<bool, String> {
+        let rules = *self.inner.element.retention();
+        let expired = move |attr: &Attr| {
+            if rules.is_expired(attr, Timestamp::now()) { Ok(()) } else { Err(FileError::PreconditionFailed(file_id)) }
+        };
+        let caller = Caller {
+            id: "system:expiry".to_owned(),
+            username: "expiry".to_owned(),
+            full_name: None,
+            role: Some(crate::security::Role::Operator),
+        };
+        match self.delete(&caller, file_id, &expired).await {
+            Ok(()) => Ok(true),
+            Err(FileError::PreconditionFailed(_) | FileError::NotFound(_) | FileError::RetentionActive { .. }) => {
+                Ok(false)
+            }
+            Err(error) => Err(error.to_string()),
+        }
     }
 }
 

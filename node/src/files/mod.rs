@@ -11,6 +11,7 @@ mod request;
 mod upload;
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use tokio::sync::Semaphore;
 use tokio_util::task::TaskTracker;
@@ -26,6 +27,7 @@ use crate::element::{Closed, Element, Pass};
 use crate::model::{Attr, FileIds};
 use crate::settling::{KeyLocks, Live, Settler};
 use crate::storage::SharedStorage;
+use crate::telemetry::metrics::Metrics;
 
 /// Judges a file's current state before it is changed or read (RFC 9110 preconditions), under the file's lock.
 pub type Precheck<'a> = &'a (dyn Fn(&Attr) -> FileResult<()> + Send + Sync);
@@ -37,6 +39,10 @@ pub struct FileLimits {
     pub file_bytes: Option<u64>,
     /// Uploads at once.
     pub concurrent_uploads: usize,
+    /// How long a row of the catalog is believed without a look at its attr, in `edit` and `rw`.
+    pub row_ttl: Duration,
+    /// The same in `ro` and `ar`.
+    pub row_ttl_sealed: Duration,
 }
 
 /// What operations on files work with.
@@ -59,6 +65,8 @@ pub struct FilesParts {
     pub ids: FileIds,
     /// The limits.
     pub limits: FileLimits,
+    /// What is counted.
+    pub metrics: Arc<Metrics>,
 }
 
 /// The operations on files.
@@ -78,6 +86,7 @@ pub(crate) struct Inner {
     settler: Settler,
     ids: FileIds,
     limits: FileLimits,
+    metrics: Arc<Metrics>,
     uploads: Arc<Semaphore>,
     /// Operations past their intent: they end even when their client has gone.
     running: TaskTracker,
@@ -98,6 +107,7 @@ impl Files {
             ids: parts.ids,
             uploads: Arc::new(Semaphore::new(parts.limits.concurrent_uploads.min(Semaphore::MAX_PERMITS))),
             limits: parts.limits,
+            metrics: parts.metrics,
             running: TaskTracker::new(),
         };
         Self { inner: Arc::new(inner) }

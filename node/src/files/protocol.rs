@@ -16,6 +16,7 @@ use crate::failpoint;
 use crate::model::{FileRow, OperationType, Timestamp, WalRow};
 use crate::settling::{KeyGuard, Owned, Settled};
 use crate::storage::{AttrOnDisk, NewFile, PublishError, StorageError};
+use crate::telemetry::metrics::WalOutcome;
 
 /// How long the answer waits for the catalog after the commit point. Then it is "not known yet", and the work goes on.
 const COMMIT_PATIENCE: Duration = Duration::from_secs(5);
@@ -221,6 +222,8 @@ impl Inner {
             };
             let reason = match result {
                 Ok(CommitVerdict::Committed) => {
+                    let operation_type = operation.intent.operation_type.as_str();
+                    self.metrics.wal_transaction(operation_type, WalOutcome::Committed);
                     let done = injected(points.after_commit);
                     drop(owned);
                     if let Some(answer) = answer.take() {

@@ -9,6 +9,7 @@ use super::{FileError, FileResult, Files, Inner};
 use crate::catalog::CatalogError;
 use crate::model::{AttrFile, FileQuery, FileRow, FileStatus, Page, Timestamp};
 use crate::storage::{DataStream, StorageError};
+use crate::telemetry::metrics::CacheLookup;
 
 impl Files {
     /// One file's metadata. Deleted and blocked files are not found.
@@ -61,15 +62,43 @@ impl Inner {
             return self.row_from_attr(id).await;
         }
         match self.catalog.file(id).await {
-            Ok(Some(row)) => Ok(Some(row)),
+            Ok(Some(row)) => Ok(Some(self.fresh(row).await)),
             // A file exists exactly when its attr file does, whatever the cache has missed.
-            Ok(None) => match self.row_from_attr(id).await? {
+            Ok(None) => match self.missed(id).await? {
                 Some(row) => Ok(self.catalog.blocked_by(id).await?.is_none().then_some(row)),
                 None => Ok(None),
             },
             Err(CatalogError::Unavailable { .. }) => self.row_from_attr(id).await,
             Err(error) => Err(error.into()),
         }
+    }
+
+    /// A row the cache does not have.
+    async fn missed(&self, id: Uuid) -> FileResult<Option<FileRow>> {
+        self.metrics.cache_lookup(CacheLookup::Miss);
+        self.row_from_attr(id).await
+    }
+
+    /// A row past its time to live is compared with its attr. Whatever cannot be told leaves the row as it is.
+    async fn fresh(&self, row: FileRow) -> FileRow {
+        let now = Timestamp::now();
+        let ttl = if self.element.mode().is_writable() { self.limits.row_ttl } else { self.limits.row_ttl_sealed };
+        let age = now.micros().saturating_sub(row.cached_at.micros());
+        if i64::try_from(ttl.as_micros()).is_ok_and(|ttl| age < ttl) {
+            self.metrics.cache_lookup(CacheLookup::Hit);
+            return row;
+        }
+        self.metrics.cache_lookup(CacheLookup::Refresh);
+        let Ok(Some(found)) = self.storage.attr(&row.attr.storage_path).await else { return row };
+        let Ok(AttrFile::Attr(attr)) = AttrFile::parse(&found.bytes) else { return row };
+        if attr.file_id != row.attr.file_id || attr.revision < row.attr.revision {
+            return row;
+        }
+        let row = FileRow { attr: *attr, cached_at: now, damaged: false, ..row };
+        if let Err(error) = self.catalog.refresh(row.clone()).await {
+            tracing::debug!(%error, "a row past its time to live could not be refreshed");
+        }
+        row
     }
 
     async fn row_from_attr(&self, id: Uuid) -> FileResult<Option<FileRow>> {

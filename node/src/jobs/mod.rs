@@ -1,11 +1,15 @@
 //! Long work over all files: making the cache again, and verifying it.
 
+mod gc;
 mod progress;
 mod rebuild;
+mod runner;
 mod verify;
 
+pub use gc::{Expire, GcReport};
 pub use progress::{Progress, ProgressView};
 pub use rebuild::{RebuildReport, rebuild};
+pub use runner::{JobRequest, Jobs, JobsParts, StartError};
 pub use verify::{Finding, FindingKind, VerifyOptions, VerifyReport, verify};
 
 use crate::catalog::CatalogError;
@@ -23,6 +27,14 @@ pub enum JobError {
     /// This node is no longer the master.
     #[error("another node has taken over: start the job there again")]
     TermOver,
+    /// Node and catalog do not agree on the time.
+    #[error(
+        "the clocks of node and catalog differ by {seconds} s: nothing is removed until they agree within a minute"
+    )]
+    ClocksDiffer {
+        /// By how much.
+        seconds: u64,
+    },
     /// Somebody cancelled it.
     #[error("it was cancelled")]
     Cancelled,

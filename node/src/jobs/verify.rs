@@ -26,6 +26,8 @@ pub struct VerifyOptions {
     pub repair: Option<Term>,
     /// At most so many bytes a second are read for `deep`; 0 is as fast as it goes.
     pub bytes_per_second: u64,
+    /// Only files that changed at or after this moment; orphans and rows are looked for all the same.
+    pub since: Option<Timestamp>,
 }
 
 /// Something that is not as it should be.
@@ -120,7 +122,7 @@ struct Verifier<'a> {
     report: VerifyReport,
     hashing_since: Instant,
     hashed: u64,
-    tell: &'a mut (dyn FnMut(Finding) + Send),
+    tell: &'a mut (dyn FnMut(Finding) + Send + Sync),
 }
 
 /// Verifies every file. Each finding is also told to `tell` as it comes.
@@ -130,7 +132,7 @@ pub async fn verify(
     options: VerifyOptions,
     progress: &Progress,
     cancel: &CancellationToken,
-    tell: &mut (dyn FnMut(Finding) + Send),
+    tell: &mut (dyn FnMut(Finding) + Send + Sync),
 ) -> Result<VerifyReport, JobError> {
     let started = Instant::now();
     let totals = catalog.totals().await?;
@@ -169,7 +171,7 @@ pub async fn verify(
     Ok(report)
 }
 
-async fn announced(catalog: &SharedCatalog) -> Result<HashSet<StoragePath>, JobError> {
+pub(super) async fn announced(catalog: &SharedCatalog) -> Result<HashSet<StoragePath>, JobError> {
     let mut paths = HashSet::new();
     let statuses = vec![WalStatus::Pending, WalStatus::Failed];
     let mut query = WalQuery { statuses, files_only: true, after: None, limit: ROWS_PAGE };
@@ -201,6 +203,9 @@ impl Verifier<'_> {
                 return Ok(());
             }
         };
+        if self.options.since.is_some_and(|since| attr.updated_at < since) {
+            return Ok(());
+        }
         self.report.files += 1;
         self.report.bytes += attr.file_size;
         self.progress.add(1);

@@ -6,6 +6,7 @@ use crate::catalog::{Commit, CommitVerdict};
 use crate::failpoint;
 use crate::model::{Attr, AttrFile, FileIntent, FileRow, Term, Timestamp, WalRow};
 use crate::storage::{StorageError, StorageResult};
+use crate::telemetry::metrics::WalOutcome;
 
 /// How a transaction was settled.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -23,6 +24,18 @@ pub enum Settled {
 impl Settler {
     /// Settles one transaction on a file that no live operation owns. The caller holds the file's lock.
     pub(super) async fn settle(&self, term: Term, row: &WalRow) -> Result<Settled, SettleError> {
+        let settled = self.settle_uncounted(term, row).await?;
+        let outcome = match settled {
+            Settled::Redone => WalOutcome::Committed,
+            Settled::Undone => WalOutcome::RolledBack,
+            Settled::CannotTell(_) => WalOutcome::Failed,
+            Settled::TermOver => return Ok(settled),
+        };
+        self.metrics.wal_transaction(row.operation_type.as_str(), outcome);
+        Ok(settled)
+    }
+
+    async fn settle_uncounted(&self, term: Term, row: &WalRow) -> Result<Settled, SettleError> {
         // A row of a later term is a living successor's: its data may stand there for a moment without its attr, and
         // removing data is fenced by nothing. The catalog's word would come too late.
         if row.epoch > term.epoch {

@@ -20,6 +20,7 @@ pub use takeover::{Successor, TakenOver, TakeoverError, take_over};
 use crate::catalog::{CatalogError, SharedCatalog, WalQuery};
 use crate::model::{Term, TransactionId, WalRow, WalStatus};
 use crate::storage::{SharedStorage, StorageError};
+use crate::telemetry::metrics::Metrics;
 
 /// Rows settled side by side.
 const WIDTH: usize = 32;
@@ -72,12 +73,19 @@ pub struct Settler {
     catalog: SharedCatalog,
     live: Arc<Live>,
     files: Arc<KeyLocks<Uuid>>,
+    metrics: Arc<Metrics>,
 }
 
 impl Settler {
     /// A settler over these parts; `live` and `files` are those that operations use.
-    pub fn new(storage: SharedStorage, catalog: SharedCatalog, live: Arc<Live>, files: Arc<KeyLocks<Uuid>>) -> Self {
-        Self { storage, catalog, live, files }
+    pub fn new(
+        storage: SharedStorage,
+        catalog: SharedCatalog,
+        live: Arc<Live>,
+        files: Arc<KeyLocks<Uuid>>,
+        metrics: Arc<Metrics>,
+    ) -> Self {
+        Self { storage, catalog, live, files, metrics }
     }
 
     /// Settles every open transaction on a file that no live operation owns.

@@ -238,6 +238,18 @@ pub trait Storage: Send + Sync + 'static {
     /// Removes a data file that no attr names and none can name any more. Not being there is success.
     async fn remove_data(&self, path: &StoragePath) -> StorageResult<()>;
 
+    /// Removes what is left of a deleted file whose grace is over: data first, attr last. Not being there is success.
+    async fn purge(&self, path: &StoragePath) -> StorageResult<()>;
+
+    /// Moves a data file that nobody knows to `.quarantine/`, where a person decides. False when it is gone.
+    async fn quarantine(&self, path: &StoragePath) -> StorageResult<bool>;
+
+    /// Whether nothing is staged in this term.
+    async fn staging_is_empty(&self, term: Term) -> StorageResult<bool>;
+
+    /// Writes `.element/transitions/{id}.json`, durable: the proof of a mode change, beside the data.
+    async fn write_transition_report(&self, folder: &str, id: &str, bytes: Bytes) -> StorageResult<()>;
+
     /// Calls for every file below the root, folder by folder in the order of time, in batches of one folder or less;
     /// bounded memory. Ends early without error when the receiver is gone.
     async fn scan(&self, found: tokio::sync::mpsc::Sender<Vec<Found>>) -> StorageResult<()>;

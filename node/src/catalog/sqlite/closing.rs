@@ -60,13 +60,12 @@ pub(super) async fn write(
     let mut verdicts = Vec::with_capacity(closings.len());
     let mut open = Vec::with_capacity(closings.len());
     for closing in closings {
-        let stands = match terms.get(&closing.term) {
-            Some(stands) => *stands,
-            None => {
-                let stands = config::stands(conn, closing.term).await?;
-                terms.insert(closing.term, stands);
-                stands
-            }
+        let stands = if let Some(stands) = terms.get(&closing.term) {
+            *stands
+        } else {
+            let stands = config::stands(conn, closing.term).await?;
+            terms.insert(closing.term, stands);
+            stands
         };
         let verdict = if stands { judge(closing, known.get(&closing.transaction_id)) } else { Judged::Over };
         verdicts.push(match verdict {
@@ -90,7 +89,7 @@ enum Judged {
     Contradicts(String),
 }
 
-/// COMMITTED and ROLLED_BACK are final; PENDING and FAILED lead anywhere. A transaction the log does not know was lost
+/// `COMMITTED` and `ROLLED_BACK` are final; `PENDING` and `FAILED` lead anywhere. A transaction the log does not know was lost
 /// with an older database: the file's row is cached all the same, for its attr is in place.
 fn judge(closing: &Closing, status: Option<&String>) -> Judged {
     match (status.map(String::as_str), &closing.end) {
@@ -155,7 +154,7 @@ async fn block(conn: &mut SqliteConnection, transactions: Option<String>) -> Cat
     let Some(transactions) = transactions else { return Ok(()) };
     sqlx::query(
         "UPDATE files SET blocked_by = (SELECT w.transaction_id FROM wal AS w \
-         WHERE w.file_id = files.file_id AND w.status = 'FAILED' ORDER BY w.started_at LIMIT 1) \
+         WHERE w.file_id = files.file_id AND +w.status = 'FAILED' ORDER BY w.started_at LIMIT 1) \
          WHERE file_id IN (SELECT w.file_id FROM json_each(?1) AS r CROSS JOIN wal AS w \
          ON w.transaction_id = unhex(r.value))",
     )

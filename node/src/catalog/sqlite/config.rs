@@ -19,7 +19,8 @@ pub(super) async fn read(conn: &mut SqliteConnection) -> CatalogResult<Option<Co
     row.as_ref().map(decode).transpose()
 }
 
-fn decode(row: &SqliteRow) -> CatalogResult<ConfigRow> {
+/// The row from all its columns.
+pub(super) fn decode(row: &SqliteRow) -> CatalogResult<ConfigRow> {
     let cannot = said("read the element's row");
     let text = |column: &str| row.try_get::<Option<String>, _>(column).map_err(&cannot);
     let time = |column: &str| row.try_get::<Option<i64>, _>(column).map(|at| at.map(Timestamp::from_micros));
@@ -73,11 +74,14 @@ pub(super) async fn create(conn: &mut SqliteConnection, element: &NewElement) ->
     .map_err(said("write the element's row"))
 }
 
-/// Begins a term in one conditional statement; false when another began meanwhile.
+/// Begins a term in one conditional statement; false when another began meanwhile. A transition to the mode it writes was
+/// done by the term before, up to this row: it would close the door to a successor that has nothing left to change.
 pub(super) async fn begin_term(conn: &mut SqliteConnection, term: &NewTerm) -> CatalogResult<bool> {
     let done = sqlx::query(
         "UPDATE config SET epoch = ?1, nonce = ?2, master = ?3, master_address = ?4, master_elected_at = ?5, \
          needs_rebuild = needs_rebuild OR ?6, mode = ?7, mode_changed_at = ?8, row_version = row_version + 1, \
+         transition = CASE WHEN transition ->> 'target' = ?7 THEN NULL ELSE transition END, \
+         prepared_until = CASE WHEN transition ->> 'target' = ?7 THEN NULL ELSE prepared_until END, \
          updated_at = ?5 WHERE id = 1 AND epoch = ?9 AND epoch < ?1",
     )
     .bind(number(term.term.epoch))

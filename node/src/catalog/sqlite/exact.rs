@@ -46,9 +46,8 @@ pub(super) fn of_filter(filter: &Filter) -> Vec<Vec<String>> {
 fn of_metadata(filter: &MetadataFilter) -> Vec<String> {
     let path: Vec<&str> = filter.path.iter().map(String::as_str).collect();
     let mut tokens = vec![leaf(&path, &Value::String(filter.value.clone()))];
-    match serde_json::from_str(&filter.value) {
-        Ok(value @ (Value::Bool(_) | Value::Number(_))) => tokens.push(leaf(&path, &value)),
-        _ => {}
+    if let Ok(value @ (Value::Bool(_) | Value::Number(_))) = serde_json::from_str(&filter.value) {
+        tokens.push(leaf(&path, &value));
     }
     tokens
 }
@@ -88,7 +87,7 @@ fn one_form(number: &Number) -> String {
 }
 
 /// The part after the last dot of a name that has something before it, in lower case.
-pub(super) fn extension(name: &str) -> String {
+fn extension(name: &str) -> String {
     match name.rsplit_once('.') {
         Some((stem, extension)) if !stem.is_empty() => extension.to_lowercase(),
         _ => String::new(),

@@ -11,7 +11,7 @@ use super::config;
 use super::error::said;
 use super::rows::{hex_array, uuid};
 use crate::catalog::{CatalogError, CatalogResult, ConfigRow, IntentVerdict};
-use crate::model::{Term, Timestamp, TransactionId, WalRow, WalStatus};
+use crate::model::{Term, Timestamp, TransactionId, WalRow};
 
 /// An intent ready to be written.
 pub(super) struct PreparedIntent {
@@ -44,34 +44,6 @@ impl PreparedIntent {
         };
         let json = serde_json::to_string(&columns).map_err(refused)?;
         Ok(Self { term, transaction_id: row.transaction_id, file_id: row.file_id, json })
-    }
-
-    /// Writes a row that has ended already, whatever the mode; the caller has compared the term. Idempotent.
-    pub(super) async fn insert_ended(
-        &self,
-        conn: &mut SqliteConnection,
-        status: WalStatus,
-        reason: Option<&str>,
-        completed_at: Timestamp,
-        duration_ms: i64,
-    ) -> CatalogResult<()> {
-        sqlx::query(
-            "INSERT INTO wal (transaction_id, operation_type, status, file_id, operation_data, error_message, \
-             started_at, completed_at, duration_ms, user_id, epoch) \
-             SELECT unhex(?1 ->> 'transaction_id'), ?1 ->> 'operation_type', ?2, unhex(?1 ->> 'file_id'), \
-             ?1 ->> 'operation_data', ?3, ?1 ->> 'started_at', ?4, ?5, ?1 ->> 'user_id', ?6 WHERE true \
-             ON CONFLICT (transaction_id) DO NOTHING",
-        )
-        .bind(&self.json)
-        .bind(status.as_str())
-        .bind(reason)
-        .bind(completed_at.micros())
-        .bind(duration_ms)
-        .bind(config::number(self.term.epoch))
-        .execute(conn)
-        .await
-        .map(drop)
-        .map_err(said("write a row of the log"))
     }
 }
 

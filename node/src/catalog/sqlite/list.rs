@@ -8,7 +8,7 @@ use super::relevance;
 use super::rows::{self, COLUMNS, lower, seq};
 use super::{matching, totals};
 use crate::catalog::{CatalogError, CatalogResult};
-use crate::model::{CursorKey, FileQuery, FileStatus, Filter, Order, Page, PageRequest, Sort, SortValue};
+use crate::model::{CursorKey, FileQuery, FileStatus, Filter, Order, Page, PageRequest, Sort, SortValue, Timestamp};
 
 /// Matches of a text are counted up to here.
 const COUNT_LIMIT: i64 = 10_000;
@@ -35,7 +35,7 @@ pub(super) async fn page(pool: &SqlitePool, query: &FileQuery) -> CatalogResult<
 async fn sorted(pool: &SqlitePool, query: &FileQuery, expression: Option<&str>) -> CatalogResult<QueryBuilder<Sqlite>> {
     let mut sql = QueryBuilder::<Sqlite>::new("SELECT ");
     sql.push(COLUMNS);
-    source(&mut sql, expression);
+    source(&mut sql, query, expression);
     conditions(&mut sql, &query.filter, query.sort, expression.is_some());
     // Rows lie in the order of creation, and so do matches of the text index.
     let column = match query.sort {
@@ -74,15 +74,40 @@ async fn sorted(pool: &SqlitePool, query: &FileQuery, expression: Option<&str>) 
 }
 
 /// Where rows come from: the text index leads where there is anything to look up in it.
-pub(super) fn source(sql: &mut QueryBuilder<Sqlite>, expression: Option<&str>) {
-    match expression {
-        Some(expression) => {
-            sql.push(" FROM files_text CROSS JOIN files AS f ON f.seq = files_text.rowid WHERE files_text MATCH ");
-            sql.push_bind(expression.to_owned());
-        }
-        None => {
-            sql.push(" FROM files AS f WHERE true");
-        }
+fn source(sql: &mut QueryBuilder<Sqlite>, query: &FileQuery, expression: Option<&str>) {
+    let by_number = matches!(query.sort, Sort::CreatedAt | Sort::Relevance);
+    if let Some(expression) = expression {
+        sql.push(" FROM files_text CROSS JOIN files AS f ON f.seq = files_text.rowid WHERE files_text MATCH ");
+        sql.push_bind(expression.to_owned());
+    } else if by_number && query.filter.status == Some(FileStatus::Deleted) {
+        sql.push(" FROM files AS f INDEXED BY files_deleted WHERE true");
+    } else {
+        sql.push(" FROM files AS f WHERE true");
+    }
+}
+
+/// Source and conditions of matches whose numbers alone are wanted. Without conditions on rows only the few hidden ones
+/// are looked up, not each match.
+pub(super) fn matches(sql: &mut QueryBuilder<Sqlite>, query: &FileQuery, expression: &str) {
+    let filter = &query.filter;
+    let status = Filter { status: filter.status, ..Filter::default() };
+    let in_index = Filter {
+        tags: Vec::new(),
+        created_by: None,
+        extension: None,
+        content_type: None,
+        metadata: Vec::new(),
+        ..filter.clone()
+    };
+    if in_index == status && filter.status != Some(FileStatus::Deleted) {
+        sql.push(" FROM files_text WHERE files_text MATCH ").push_bind(expression.to_owned());
+        sql.push(
+            " AND NOT EXISTS (SELECT 1 FROM files AS h INDEXED BY files_hidden WHERE h.seq = files_text.rowid \
+             AND (h.status = 'deleted' OR h.blocked_by IS NOT NULL))",
+        );
+    } else {
+        source(sql, query, Some(expression));
+        conditions(sql, filter, query.sort, true);
     }
 }
 
@@ -91,7 +116,7 @@ fn number(indexed: bool) -> &'static str {
 }
 
 /// All that is not a lookup in the text index. A plus keeps the planner from leaving the order rows are wanted in.
-pub(super) fn conditions(sql: &mut QueryBuilder<Sqlite>, filter: &Filter, sort: Sort, indexed: bool) {
+fn conditions(sql: &mut QueryBuilder<Sqlite>, filter: &Filter, sort: Sort, indexed: bool) {
     let by_number = indexed || matches!(sort, Sort::CreatedAt | Sort::Relevance);
     let status = filter.status.unwrap_or(FileStatus::Active);
     // Written out, not bound, so that the partial index of deleted files is used.
@@ -110,10 +135,10 @@ pub(super) fn conditions(sql: &mut QueryBuilder<Sqlite>, filter: &Filter, sort: 
     bound("f.file_size", " >= ", bytes(filter.size_min), !by_size);
     bound("f.file_size", " <= ", bytes(filter.size_max), !by_size);
     let by_update = !indexed && sort == Sort::UpdatedAt;
-    bound("f.updated_at", " >= ", filter.updated_from.map(|at| at.micros()), !by_update);
-    bound("f.updated_at", " <= ", filter.updated_to.map(|at| at.micros()), !by_update);
-    bound("f.created_at", " >= ", filter.created_from.map(|at| at.micros()), true);
-    bound("f.created_at", " <= ", filter.created_to.map(|at| at.micros()), true);
+    bound("f.updated_at", " >= ", filter.updated_from.map(Timestamp::micros), !by_update);
+    bound("f.updated_at", " <= ", filter.updated_to.map(Timestamp::micros), !by_update);
+    bound("f.created_at", " >= ", filter.created_from.map(Timestamp::micros), true);
+    bound("f.created_at", " <= ", filter.created_to.map(Timestamp::micros), true);
     // The same range in row numbers, which is where a walk can begin and end.
     let column = number(indexed);
     bound(column, " >= ", filter.created_from.map(|at| at.millis().max(0) << 15), !by_number);
@@ -131,7 +156,7 @@ async fn number_of(pool: &SqlitePool, cursor: &CursorKey) -> CatalogResult<i64> 
         .fetch_optional(pool)
         .await
         .map_err(said(ACTION))?;
-    Ok(found.unwrap_or_else(|| seq(crate::model::Timestamp::from_micros(created_at), cursor.id)))
+    Ok(found.unwrap_or_else(|| seq(Timestamp::from_micros(created_at), cursor.id)))
 }
 
 async fn count(pool: &SqlitePool, query: &FileQuery, expression: Option<&str>) -> CatalogResult<(Option<u64>, bool)> {
@@ -140,8 +165,13 @@ async fn count(pool: &SqlitePool, query: &FileQuery, expression: Option<&str>) -
         return totals::shown(pool, plain.status.unwrap_or(FileStatus::Active)).await.map(|total| (Some(total), false));
     }
     let mut sql = QueryBuilder::<Sqlite>::new("SELECT count(*) AS total FROM (SELECT 1");
-    source(&mut sql, expression);
-    conditions(&mut sql, &query.filter, Sort::CreatedAt, expression.is_some());
+    if let Some(expression) = expression {
+        matches(&mut sql, query, expression);
+    } else {
+        let query = FileQuery { sort: Sort::CreatedAt, ..query.clone() };
+        source(&mut sql, &query, None);
+        conditions(&mut sql, &query.filter, query.sort, false);
+    }
     if query.text.is_some() {
         sql.push(" LIMIT ").push_bind(COUNT_LIMIT + 1);
     }

@@ -14,6 +14,8 @@ const ACTION: &str = "read the log";
 /// Rows, oldest first.
 pub(super) async fn page(pool: &SqlitePool, query: &WalQuery) -> CatalogResult<Vec<WalRow>> {
     let mut sql = QueryBuilder::<Sqlite>::new("SELECT * FROM wal WHERE true");
+    // Open rows are few among many: they are found by status and sorted, not looked for along the whole log.
+    let start = if query.statuses.is_empty() { "started_at" } else { "+started_at" };
     if !query.statuses.is_empty() {
         sql.push(" AND status IN (");
         let mut statuses = sql.separated(", ");
@@ -26,10 +28,10 @@ pub(super) async fn page(pool: &SqlitePool, query: &WalQuery) -> CatalogResult<V
         sql.push(" AND operation_type IN ('FILE_CREATE', 'FILE_UPDATE', 'FILE_DELETE')");
     }
     if let Some((started_at, transaction_id)) = query.after {
-        sql.push(" AND (started_at, transaction_id) > (").push_bind(started_at.micros());
+        sql.push(" AND (").push(start).push(", transaction_id) > (").push_bind(started_at.micros());
         sql.push(", ").push_bind(transaction_id.as_bytes().to_vec()).push(")");
     }
-    sql.push(" ORDER BY started_at, transaction_id LIMIT ").push_bind(i64::from(query.limit));
+    sql.push(" ORDER BY ").push(start).push(", transaction_id LIMIT ").push_bind(i64::from(query.limit));
     let rows = sql.build().fetch_all(pool).await.map_err(said(ACTION))?;
     rows.iter().map(read).collect()
 }

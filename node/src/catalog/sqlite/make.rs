@@ -3,7 +3,6 @@
 use std::sync::atomic::Ordering;
 
 use async_trait::async_trait;
-use sqlx::SqlitePool;
 use uuid::Uuid;
 
 use super::closing::{Closing, End};
@@ -11,11 +10,11 @@ use super::error::said;
 use super::intents::PreparedIntent;
 use super::rebuild::{self, Seen};
 use super::request::{Act, Durability, Request};
-use super::rows::{self, PreparedRow};
-use super::{SqliteCatalog, config, list, log, schema, totals};
+use super::rows::PreparedRow;
+use super::{SqliteCatalog, config, files, jobs, list, log, retention, schema, totals, transitions};
 use crate::catalog::{
-    Catalog, CatalogCounters, CatalogResult, Commit, CommitVerdict, ConfigRow, IntentVerdict, NewElement, NewTerm,
-    WalPending, WalQuery,
+    Catalog, CatalogCounters, CatalogResult, Commit, CommitVerdict, ConfigRow, IntentVerdict, JobRow, JobState,
+    ModeChange, NewElement, NewTerm, RetentionSummary, RowGuard, Transition, TransitionVerdict, WalPending, WalQuery,
 };
 use crate::model::{FileQuery, FileRow, Page, Term, Timestamp, Totals, TransactionId, WalRow};
 
@@ -23,14 +22,6 @@ impl SqliteCatalog {
     async fn close_transaction(&self, closing: Closing) -> CatalogResult<CommitVerdict> {
         self.ask(|reply| Request::Close(closing, reply)).await
     }
-}
-
-async fn one_file(
-    pool: &SqlitePool,
-    query: sqlx::query::Query<'_, sqlx::Sqlite, sqlx::sqlite::SqliteArguments>,
-) -> CatalogResult<Option<FileRow>> {
-    let row = query.fetch_optional(pool).await.map_err(said("read a file's row"))?;
-    row.as_ref().map(rows::read).transpose()
 }
 
 #[async_trait]
@@ -110,14 +101,15 @@ impl Catalog for SqliteCatalog {
     }
 
     async fn file(&self, file_id: Uuid) -> CatalogResult<Option<FileRow>> {
-        const SQL: &str = "SELECT f.attr, f.cached_at, f.damaged, f.blocked_by FROM files AS f WHERE f.file_id = ?1";
-        one_file(&self.read()?, sqlx::query(SQL).bind(file_id.as_bytes().to_vec())).await
+        files::by_id(&self.read()?, file_id).await
+    }
+
+    async fn files(&self, ids: &[Uuid]) -> CatalogResult<Vec<FileRow>> {
+        files::by_ids(&self.read()?, ids).await
     }
 
     async fn file_by_key(&self, created_by_id: &str, key: &str) -> CatalogResult<Option<FileRow>> {
-        const SQL: &str = "SELECT f.attr, f.cached_at, f.damaged, f.blocked_by FROM files AS f \
-             WHERE f.created_by_id = ?1 AND f.idempotency_key = ?2";
-        one_file(&self.read()?, sqlx::query(SQL).bind(created_by_id.to_owned()).bind(key.to_owned())).await
+        files::by_key(&self.read()?, created_by_id, key).await
     }
 
     async fn open_transaction_by_key(&self, created_by_id: &str, key: &str) -> CatalogResult<Option<TransactionId>> {
@@ -133,14 +125,7 @@ impl Catalog for SqliteCatalog {
     }
 
     async fn highest_file_id(&self) -> CatalogResult<Option<Uuid>> {
-        let row = sqlx::query(
-            "SELECT nullif(max(coalesce((SELECT max(file_id) FROM files), x''), \
-             coalesce((SELECT max(file_id) FROM wal), x'')), x'') AS highest",
-        )
-        .fetch_one(&self.read()?)
-        .await
-        .map_err(said("find the highest file id"))?;
-        rows::optional_uuid(&row, "highest")
+        files::highest_id(&self.read()?).await
     }
 
     async fn rebuild_batch(&self, term: Term, mark: Uuid, rows: Vec<FileRow>) -> CatalogResult<bool> {
@@ -152,19 +137,7 @@ impl Catalog for SqliteCatalog {
     }
 
     async fn unmarked(&self, mark: Uuid, after: Option<Uuid>, limit: u32) -> CatalogResult<Vec<FileRow>> {
-        let found = sqlx::query(
-            "SELECT f.attr, f.cached_at, f.damaged, f.blocked_by FROM files AS f \
-             WHERE f.file_id > ?1 AND NOT EXISTS \
-             (SELECT 1 FROM rebuild_marks AS m WHERE m.file_id = f.file_id AND m.mark = ?2) \
-             ORDER BY f.file_id LIMIT ?3",
-        )
-        .bind(after.map(|id| id.as_bytes().to_vec()).unwrap_or_default())
-        .bind(mark.as_bytes().as_slice())
-        .bind(i64::from(limit))
-        .fetch_all(&self.read()?)
-        .await
-        .map_err(said("find files without a mark"))?;
-        found.iter().map(rows::read).collect()
+        files::unmarked(&self.read()?, mark, after, limit).await
     }
 
     async fn correct(&self, term: Term, file_id: Uuid, row: Option<FileRow>) -> CatalogResult<bool> {
@@ -184,17 +157,88 @@ impl Catalog for SqliteCatalog {
         self.act(Durability::Durable, move |conn| Box::pin(async move { rebuild::end(conn, term, &row).await })).await
     }
 
-    async fn rows_after(&self, after: Option<Uuid>, limit: u32) -> CatalogResult<Vec<FileRow>> {
-        let found = sqlx::query(
-            "SELECT f.attr, f.cached_at, f.damaged, f.blocked_by FROM files AS f \
-             WHERE f.file_id > ?1 ORDER BY f.file_id LIMIT ?2",
-        )
-        .bind(after.map(|id| id.as_bytes().to_vec()).unwrap_or_default())
-        .bind(i64::from(limit))
-        .fetch_all(&self.read()?)
+    async fn prepare(
+        &self,
+        guard: RowGuard,
+        transition: &Transition,
+        hold_seconds: u32,
+    ) -> CatalogResult<TransitionVerdict> {
+        let transition = transition.clone();
+        self.act(Durability::Durable, move |conn| {
+            Box::pin(async move { transitions::prepare(conn, guard, &transition, hold_seconds).await })
+        })
         .await
-        .map_err(said("read rows"))?;
-        found.iter().map(rows::read).collect()
+    }
+
+    async fn may_commit(&self, guard: RowGuard, transition: &Transition) -> CatalogResult<TransitionVerdict> {
+        transitions::may_commit(&self.read()?, guard, transition).await
+    }
+
+    async fn commit_mode(&self, guard: RowGuard, change: &ModeChange) -> CatalogResult<TransitionVerdict> {
+        let change = change.clone();
+        self.act(Durability::Durable, move |conn| {
+            Box::pin(async move { transitions::commit(conn, guard, &change).await })
+        })
+        .await
+    }
+
+    async fn abort(&self, guard: RowGuard, transition_id: &str) -> CatalogResult<TransitionVerdict> {
+        let id = transition_id.to_owned();
+        self.act(Durability::Durable, move |conn| Box::pin(async move { transitions::abort(conn, guard, &id).await }))
+            .await
+    }
+
+    async fn start_job(&self, job: &JobRow) -> CatalogResult<bool> {
+        let job = job.clone();
+        self.act(Durability::Durable, move |conn| Box::pin(async move { jobs::start(conn, &job).await })).await
+    }
+
+    async fn update_job(&self, job: &JobRow) -> CatalogResult<bool> {
+        let job = job.clone();
+        let durability = if job.state == JobState::Running { Durability::MayLag } else { Durability::Durable };
+        self.act(durability, move |conn| Box::pin(async move { jobs::update(conn, &job).await })).await
+    }
+
+    async fn interrupt_jobs(&self, node: Option<&str>) -> CatalogResult<u64> {
+        let node = node.map(str::to_owned);
+        self.act(Durability::Durable, move |conn| Box::pin(async move { jobs::interrupt(conn, node.as_deref()).await }))
+            .await
+    }
+
+    async fn jobs(&self, limit: u32) -> CatalogResult<Vec<JobRow>> {
+        jobs::latest(&self.read()?, limit).await
+    }
+
+    async fn job(&self, job_id: Uuid) -> CatalogResult<Option<JobRow>> {
+        jobs::one(&self.read()?, job_id).await
+    }
+
+    async fn active_before(
+        &self,
+        created_to: Timestamp,
+        after: Option<Uuid>,
+        limit: u32,
+    ) -> CatalogResult<Vec<FileRow>> {
+        retention::active_before(&self.read()?, created_to, after, limit).await
+    }
+
+    async fn deleted(&self, after: Option<Uuid>, limit: u32) -> CatalogResult<Vec<FileRow>> {
+        retention::deleted(&self.read()?, after, limit).await
+    }
+
+    async fn purge_wal(&self, term: Term, before: Timestamp, limit: u32) -> CatalogResult<u64> {
+        self.act(Durability::MayLag, move |conn| {
+            Box::pin(async move { retention::purge_log(conn, term, before, limit).await })
+        })
+        .await
+    }
+
+    async fn retention(&self) -> CatalogResult<RetentionSummary> {
+        retention::summary(&self.read()?).await
+    }
+
+    async fn rows_after(&self, after: Option<Uuid>, limit: u32) -> CatalogResult<Vec<FileRow>> {
+        files::after(&self.read()?, after, limit).await
     }
 
     fn counters(&self) -> CatalogCounters {

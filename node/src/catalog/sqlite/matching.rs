@@ -64,12 +64,13 @@ fn anywhere(term: &TextTerm) -> String {
     format!("{columns} : {}", quoted(term))
 }
 
-/// Where a term makes a file more relevant, and by how much.
-pub(super) const WEIGHTS: [(&str, i64); 3] = [("name", 8), ("tags", 4), ("description", 1)];
+/// Where a term makes a file more relevant than in its description, and by how much.
+pub(super) const WEIGHTS: [(&str, i64); 2] = [("name", 8), ("tags", 4)];
 
-/// The expression that finds files with this term in this column.
-pub(super) fn within(column: &str, term: &TextTerm) -> String {
-    format!("{column} : {}", quoted(term))
+/// The expression that finds files with this term in this column, among those that match `rest`.
+pub(super) fn within(column: &str, term: &TextTerm, rest: Option<&str>) -> String {
+    let rest = rest.map(|rest| format!(" AND ({rest})")).unwrap_or_default();
+    format!("({column} : {}){rest}", quoted(term))
 }
 
 fn quoted(term: &TextTerm) -> String {

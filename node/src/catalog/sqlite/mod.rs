@@ -5,9 +5,12 @@
 
 mod closing;
 mod config;
+mod ended;
 mod error;
 mod exact;
+mod files;
 mod intents;
+mod jobs;
 mod list;
 mod log;
 mod make;
@@ -17,9 +20,11 @@ mod reading;
 mod rebuild;
 mod relevance;
 mod request;
+mod retention;
 mod rows;
 mod schema;
 mod totals;
+mod transitions;
 mod writer;
 
 use std::path::Path;
@@ -50,13 +55,11 @@ const WAITING_LIMIT: usize = 1024;
 pub struct SqliteOptions {
     /// Connections that read.
     pub readers: u32,
-    /// Bytes of the file that are read through a memory map, shared by all connections.
-    pub mmap_bytes: u64,
 }
 
 impl Default for SqliteOptions {
     fn default() -> Self {
-        Self { readers: 6, mmap_bytes: 1 << 30 }
+        Self { readers: 6 }
     }
 }
 

@@ -20,10 +20,10 @@ const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
 const CHECKPOINT_PAGES: &str = "4000";
 /// The log file is cut to this after a checkpoint.
 const LOG_BYTES: &str = "67108864";
-/// Page cache of the writer, in KiB: the inner pages of all indexes at 10⁶ files.
-const WRITER_CACHE_KIB: &str = "-16000";
-/// Page cache of a reader, in KiB. Most of what it reads comes from the shared memory map.
-const READER_CACHE_KIB: &str = "-2000";
+/// Page cache of the writer, in KiB (negative: not pages). Filled only as far as it is used.
+const WRITER_CACHE_KIB: &str = "-8000";
+/// Page cache of a reader, in KiB. The system keeps the file's pages for all of them.
+const READER_CACHE_KIB: &str = "-4000";
 
 /// Which file a path led to: device and inode.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -72,7 +72,9 @@ impl Place {
             .create_if_missing(false)
             .foreign_keys(true)
             .busy_timeout(BUSY_TIMEOUT)
-            .pragma("mmap_size", self.options.mmap_bytes.to_string())
+            // No memory map: a disk that fails, or a file cut short under it, would end the process by a signal instead of
+            // failing a statement, and its pages would count as the process's memory.
+            .pragma("mmap_size", "0")
             .disable_statement_logging()
     }
 

@@ -5,10 +5,9 @@ use std::collections::HashMap;
 use sqlx::{Row, SqliteConnection};
 use uuid::Uuid;
 
-use super::config;
 use super::error::said;
-use super::intents::PreparedIntent;
 use super::rows::{self, Direction, PreparedRow, hex_array};
+use super::{config, ended};
 use crate::catalog::{CatalogError, CatalogResult};
 use crate::model::{FileRow, Term, Timestamp, WalRow, WalStatus};
 
@@ -156,23 +155,19 @@ pub(super) async fn refresh(conn: &mut SqliteConnection, row: &PreparedRow) -> C
     if there.is_some() { rows::write(conn, &[row], Direction::Forward).await } else { Ok(()) }
 }
 
-/// Writes the CACHE_REBUILD row and takes all marks away. False when the term is over.
+/// Writes the `CACHE_REBUILD` row and takes all marks away. False when the term is over.
 pub(super) async fn end(conn: &mut SqliteConnection, term: Term, row: &WalRow) -> CatalogResult<bool> {
     if !config::stands(conn, term).await? {
         return Ok(false);
     }
-    let intent = PreparedIntent::new(term, row)?;
-    let now = Timestamp::now();
-    let completed_at = row.completed_at.unwrap_or(now);
-    let duration_ms = row.duration_ms.unwrap_or((completed_at.micros() - row.started_at.micros()) / 1000);
-    intent.insert_ended(conn, row.status, row.error_message.as_deref(), completed_at, duration_ms).await?;
+    let completed_at = ended::insert(conn, row, row.status, term.epoch).await?;
     if row.status == WalStatus::Committed {
         sqlx::query(
             "UPDATE config SET needs_rebuild = 0, last_cache_rebuild = ?1, row_version = row_version + 1, \
              updated_at = ?2 WHERE id = 1",
         )
         .bind(completed_at.micros())
-        .bind(now.micros())
+        .bind(Timestamp::now().micros())
         .execute(&mut *conn)
         .await
         .map_err(said("note the rebuild"))?;

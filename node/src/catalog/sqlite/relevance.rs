@@ -6,7 +6,7 @@
 
 use sqlx::{QueryBuilder, Sqlite};
 
-use super::list::{ACTION, conditions, source};
+use super::list::{ACTION, matches};
 use super::matching::{WEIGHTS, within};
 use super::rows::COLUMNS;
 use crate::catalog::{CatalogError, CatalogResult};
@@ -28,15 +28,16 @@ pub(super) fn page(query: &FileQuery, text: &TextQuery, expression: &str) -> Cat
         }
     };
     let mut sql = QueryBuilder::<Sqlite>::new("WITH hits (seq) AS MATERIALIZED (SELECT files_text.rowid");
-    source(&mut sql, Some(expression));
-    conditions(&mut sql, &query.filter, query.sort, true);
+    matches(&mut sql, query, expression);
     sql.push(" ORDER BY files_text.rowid DESC LIMIT ").push_bind(RANKED);
     sql.push("), span (low, high) AS MATERIALIZED (SELECT min(seq), max(seq) FROM hits), ranked (seq, score) AS (SELECT seq, 0");
+    // With more than one condition a common term is looked up only where the others match too.
+    let rest = (text.terms.len() > 1 || expression.contains("exact :")).then_some(expression);
     for term in text.terms.iter().take(RANKED_TERMS) {
         for (column, weight) in WEIGHTS {
             sql.push(" + ").push(weight);
             sql.push(" * (seq IN (SELECT rowid FROM files_text WHERE files_text MATCH ");
-            sql.push_bind(within(column, term));
+            sql.push_bind(within(column, term, rest));
             sql.push(" AND rowid BETWEEN (SELECT low FROM span) AND (SELECT high FROM span)))");
         }
     }

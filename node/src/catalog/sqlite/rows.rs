@@ -10,7 +10,6 @@ use unicode_normalization::UnicodeNormalization;
 use uuid::Uuid;
 
 use super::error::said;
-use super::exact::extension;
 use super::matching::IndexedText;
 use crate::catalog::{CatalogError, CatalogResult};
 use crate::model::{FileRow, Timestamp};
@@ -40,9 +39,10 @@ struct Columns<'a> {
     created_by_username: &'a str,
     original_filename: &'a str,
     name_lower: String,
-    extension: String,
     content_type: &'a str,
     idempotency_key: Option<&'a str>,
+    retention_until: Option<i64>,
+    legal_hold: u8,
     attr: String,
 }
 
@@ -62,9 +62,10 @@ impl PreparedRow {
             created_by_username: &attr.created_by_username,
             original_filename: &attr.original_filename,
             name_lower: lower(&attr.original_filename),
-            extension: extension(&attr.original_filename),
             content_type: &attr.content_type,
             idempotency_key: attr.idempotency_key.as_deref(),
+            retention_until: attr.retention_until.map(Timestamp::micros),
+            legal_hold: u8::from(attr.legal_hold),
             attr: json(attr)?,
         };
         Ok(Self {
@@ -127,24 +128,26 @@ pub(super) async fn write(
     let input = array(numbered.iter().map(|(seq, row)| (*seq, row.columns.as_str())));
     let written = sqlx::query(
         "INSERT INTO files (seq, file_id, status, revision, file_size, created_at, updated_at, cached_at, damaged, \
-         blocked_by, created_by_id, created_by_username, original_filename, name_lower, extension, content_type, \
-         idempotency_key, attr) \
+         blocked_by, created_by_id, created_by_username, original_filename, name_lower, content_type, \
+         idempotency_key, retention_until, legal_hold, attr) \
          SELECT r.value ->> 'seq', unhex(r.value ->> 'file_id'), r.value ->> 'status', r.value ->> 'revision', \
          r.value ->> 'file_size', r.value ->> 'created_at', r.value ->> 'updated_at', r.value ->> 'cached_at', \
          r.value ->> 'damaged', \
-         (SELECT transaction_id FROM wal WHERE file_id = unhex(r.value ->> 'file_id') AND status = 'FAILED' \
+         (SELECT transaction_id FROM wal WHERE file_id = unhex(r.value ->> 'file_id') AND +status = 'FAILED' \
           ORDER BY started_at LIMIT 1), \
          r.value ->> 'created_by_id', r.value ->> 'created_by_username', r.value ->> 'original_filename', \
-         r.value ->> 'name_lower', r.value ->> 'extension', r.value ->> 'content_type', \
-         CASE WHEN ?3 THEN r.value ->> 'idempotency_key' END, r.value ->> 'attr' \
+         r.value ->> 'name_lower', r.value ->> 'content_type', \
+         CASE WHEN ?3 THEN r.value ->> 'idempotency_key' END, r.value ->> 'retention_until', \
+         r.value ->> 'legal_hold', r.value ->> 'attr' \
          FROM json_each(?1) AS r WHERE true \
          ON CONFLICT (file_id) DO UPDATE SET status = excluded.status, revision = excluded.revision, \
          file_size = excluded.file_size, created_at = excluded.created_at, updated_at = excluded.updated_at, \
          cached_at = excluded.cached_at, damaged = excluded.damaged, blocked_by = excluded.blocked_by, \
          created_by_id = excluded.created_by_id, created_by_username = excluded.created_by_username, \
          original_filename = excluded.original_filename, name_lower = excluded.name_lower, \
-         extension = excluded.extension, content_type = excluded.content_type, \
-         idempotency_key = excluded.idempotency_key, attr = excluded.attr \
+         content_type = excluded.content_type, \
+         idempotency_key = excluded.idempotency_key, retention_until = excluded.retention_until, \
+         legal_hold = excluded.legal_hold, attr = excluded.attr \
          WHERE ?2 OR excluded.revision >= files.revision \
          RETURNING seq, file_id",
     )

@@ -23,6 +23,20 @@ pub(super) fn read(disk: &Disk) -> StorageResult<Option<Bytes>> {
     }
 }
 
+/// Writes the report of a mode change, staged like `element.json`, durable on return.
+pub(super) fn write_report(disk: &Disk, folder: &str, id: &str, bytes: &[u8]) -> StorageResult<()> {
+    let (staging, transitions) = (disk.layout.element_staging().join(folder), disk.layout.transitions());
+    let (staged, path) = (staging.join("report.json"), transitions.join(format!("{id}.json")));
+    disk.durable_folder(&staging)?;
+    disk.durable_folder(&transitions)?;
+    disk.remove(&staged)?;
+    let mut file = disk.create_new(&staged)?;
+    file.write_all(bytes).map_err(|source| disk.error("write", &staged, source))?;
+    disk.sync_file(&file, &staged)?;
+    disk.rename(&staged, &path)?;
+    disk.sync_folder(&transitions)
+}
+
 /// Replaces `element.json`, durable on return. Staged below `.element/`, because everything else may be mounted
 /// read-only, and a rename from another mount fails.
 pub(super) fn replace(disk: &Disk, folder: &str, bytes: &[u8]) -> StorageResult<()> {

@@ -5,6 +5,8 @@
 //! .element/lock              held by the process that serves it
 //! .element/staging/{folder}/ where the next element.json is written
 //! .staging/{term}/           what a term is writing: {tx}.data, {tx}.attr
+//! .element/transitions/      reports of mode changes
+//! .quarantine/               data that nobody knew, set aside by gc
 //! .trash/{term}/             what ended terms had staged, until their transactions are settled
 //! {year}/{month}/{day}/{hour}/{name} and {name}.attr.json
 //! ```
@@ -42,6 +44,14 @@ impl Layout {
 
     pub(super) fn element_staging(&self) -> PathBuf {
         self.root.join(".element/staging")
+    }
+
+    pub(super) fn transitions(&self) -> PathBuf {
+        self.root.join(".element/transitions")
+    }
+
+    pub(super) fn quarantine(&self) -> PathBuf {
+        self.root.join(".quarantine")
     }
 
     pub(super) fn staging(&self) -> PathBuf {

@@ -113,7 +113,11 @@ impl Storage for LocalStorage {
     }
 
     async fn end_term(&self, term: Term) -> StorageResult<()> {
-        self.run(move |disk| terms::end_own(disk, term)).await
+        self.run(move |disk| {
+            terms::end_own(disk, term);
+            Ok(())
+        })
+        .await
     }
 
     async fn new_file(&self, term: Term, tx: TransactionId, path: &StoragePath) -> StorageResult<Box<dyn NewFile>> {
@@ -181,6 +185,46 @@ impl Storage for LocalStorage {
             if disk.remove(&data)? { disk.sync_folder(&disk.layout.folder(&path)) } else { Ok(()) }
         })
         .await
+    }
+
+    async fn purge(&self, path: &StoragePath) -> StorageResult<()> {
+        let path = path.clone();
+        self.run(move |disk| {
+            let folder = disk.layout.folder(&path);
+            // The attr is what says that the file is deleted: it outlives the data, whatever comes between.
+            if disk.remove(&disk.layout.data(&path))? {
+                disk.sync_folder(&folder)?;
+            }
+            failpoint::hit("gc.after_remove_data").map_err(|source| disk.error("remove", &folder, source))?;
+            if disk.remove(&disk.layout.attr(&path))? { disk.sync_folder(&folder) } else { Ok(()) }
+        })
+        .await
+    }
+
+    async fn quarantine(&self, path: &StoragePath) -> StorageResult<bool> {
+        let path = path.clone();
+        self.run(move |disk| {
+            let (from, to) = (disk.layout.data(&path), disk.layout.quarantine().join(path.as_str()));
+            if !from.is_file() {
+                return Ok(false);
+            }
+            let folder = to.parent().unwrap_or(disk.layout.root());
+            disk.durable_folder(folder)?;
+            disk.rename(&from, &to)?;
+            disk.sync_folder(folder)?;
+            disk.sync_folder(&disk.layout.folder(&path))?;
+            Ok(true)
+        })
+        .await
+    }
+
+    async fn staging_is_empty(&self, term: Term) -> StorageResult<bool> {
+        self.run(move |disk| Ok(disk.names(&disk.layout.term_staging(term))?.is_empty())).await
+    }
+
+    async fn write_transition_report(&self, folder: &str, id: &str, bytes: Bytes) -> StorageResult<()> {
+        let (folder, id) = (folder.to_owned(), id.to_owned());
+        self.run(move |disk| element_file::write_report(disk, &folder, &id, &bytes)).await
     }
 
     async fn scan(&self, found: Sender<Vec<Found>>) -> StorageResult<()> {

@@ -98,7 +98,7 @@ fn end_element_staging(disk: &Disk, own: &str) -> StorageResult<()> {
 }
 
 /// Removes this term's own folders if they are empty. What is left is ended by the next term.
-pub(super) fn end_own(disk: &Disk, term: Term) -> StorageResult<()> {
+pub(super) fn end_own(disk: &Disk, term: Term) {
     for folder in [disk.layout.term_staging(term), disk.layout.element_staging().join(term.to_string())] {
         match std::fs::remove_dir(&folder) {
             Err(error) if error.kind() == std::io::ErrorKind::DirectoryNotEmpty => {
@@ -107,7 +107,6 @@ pub(super) fn end_own(disk: &Disk, term: Term) -> StorageResult<()> {
             _ => {}
         }
     }
-    Ok(())
 }
 
 /// Removes what ended terms had staged.

@@ -1,0 +1,5 @@
+//! Routes for admins.
+
+pub mod config;
+pub mod mode;
+pub mod wal;

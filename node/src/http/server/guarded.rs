@@ -1,0 +1,162 @@
+//! A connection that a client cannot hold for ever: heads that trickle, answers nobody takes; and one that is closed so
+//! that the last answer arrives.
+
+use std::io;
+use std::pin::Pin;
+use std::task::{Context, Poll, ready};
+use std::time::Duration;
+
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::time::{Instant, Sleep};
+
+use super::framing::Framing;
+use crate::http::limits::Limits;
+
+/// How long, and how many bytes, a client may go on sending after the last answer. Closing at once would throw away what
+/// it has sent, and the system would then throw away the answer too (RFC 9112 §9.6).
+const LINGER_TIME: Duration = Duration::from_secs(5);
+const LINGER_BYTES: usize = 64 << 20;
+/// How much is thrown away at once.
+const LINGER_PIECE_BYTES: usize = 16 << 10;
+
+/// A timer that is made once and used again.
+#[derive(Default)]
+struct Timer {
+    sleep: Option<Pin<Box<Sleep>>>,
+    armed: bool,
+}
+
+impl Timer {
+    /// Whether `after` has passed since this was asked first; [`Self::stop`] begins anew.
+    fn has_passed(&mut self, after: Duration, cx: &mut Context<'_>) -> bool {
+        let deadline = || Instant::now() + after;
+        let sleep = self.sleep.get_or_insert_with(|| Box::pin(tokio::time::sleep_until(deadline())));
+        if !self.armed {
+            self.armed = true;
+            sleep.as_mut().reset(deadline());
+        }
+        sleep.as_mut().poll(cx).is_ready()
+    }
+
+    const fn stop(&mut self) {
+        self.armed = false;
+    }
+}
+
+/// A connection, guarded.
+pub struct Guarded<T> {
+    io: T,
+    framing: Framing,
+    header_timeout: Duration,
+    stall_timeout: Duration,
+    head: Timer,
+    write: Timer,
+    linger: Timer,
+    is_shut: bool,
+    linger_left: usize,
+}
+
+impl<T> Guarded<T> {
+    /// Guards `io`.
+    pub fn new(io: T, limits: &Limits) -> Self {
+        Self {
+            io,
+            framing: Framing::new(),
+            header_timeout: limits.header_timeout,
+            stall_timeout: limits.stall_timeout,
+            head: Timer::default(),
+            write: Timer::default(),
+            linger: Timer::default(),
+            is_shut: false,
+            linger_left: LINGER_BYTES,
+        }
+    }
+
+    fn wrote<R>(&mut self, answer: Poll<io::Result<R>>, cx: &mut Context<'_>) -> Poll<io::Result<R>> {
+        if answer.is_ready() {
+            self.write.stop();
+        } else if self.write.has_passed(self.stall_timeout, cx) {
+            return Poll::Ready(Err(io::Error::new(io::ErrorKind::TimedOut, "the client takes no byte of the answer")));
+        }
+        answer
+    }
+}
+
+impl<T: AsyncRead + Unpin> AsyncRead for Guarded<T> {
+    fn poll_read(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buffer: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
+        let this = &mut *self;
+        let before = buffer.filled().len();
+        match Pin::new(&mut this.io).poll_read(cx, buffer) {
+            Poll::Ready(answer) => {
+                answer?;
+                if let Some(new) = buffer.filled_mut().get_mut(before..) {
+                    this.framing
+                        .inspect(new)
+                        .map_err(|_| io::Error::new(io::ErrorKind::InvalidData, "a chunk is not well-formed"))?;
+                }
+                if !this.framing.awaits_head() {
+                    this.head.stop();
+                }
+                Poll::Ready(Ok(()))
+            }
+            Poll::Pending if this.framing.awaits_head() && this.head.has_passed(this.header_timeout, cx) => {
+                Poll::Ready(Err(io::Error::new(io::ErrorKind::TimedOut, "the head of the request does not come")))
+            }
+            Poll::Pending => Poll::Pending,
+        }
+    }
+}
+
+impl<T: AsyncRead + AsyncWrite + Unpin> AsyncWrite for Guarded<T> {
+    fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
+        let answer = Pin::new(&mut self.io).poll_write(cx, bytes);
+        self.wrote(answer, cx)
+    }
+
+    fn poll_write_vectored(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        bytes: &[io::IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
+        let answer = Pin::new(&mut self.io).poll_write_vectored(cx, bytes);
+        self.wrote(answer, cx)
+    }
+
+    fn is_write_vectored(&self) -> bool {
+        self.io.is_write_vectored()
+    }
+
+    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        // TLS takes bytes before the client does: what waits for the client is here.
+        let answer = Pin::new(&mut self.io).poll_flush(cx);
+        self.wrote(answer, cx)
+    }
+
+    /// Ends the answers, then reads and throws away what a client still sends, within bounds.
+    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        let this = &mut *self;
+        if !this.is_shut {
+            let answer = Pin::new(&mut this.io).poll_shutdown(cx);
+            ready!(this.wrote(answer, cx))?;
+            this.is_shut = true;
+        }
+        if !this.framing.is_mid_request() {
+            return Poll::Ready(Ok(()));
+        }
+        let mut scratch = [0; LINGER_PIECE_BYTES];
+        loop {
+            let mut buffer = ReadBuf::new(&mut scratch);
+            match Pin::new(&mut this.io).poll_read(cx, &mut buffer) {
+                Poll::Ready(Ok(())) if !buffer.filled().is_empty() => {
+                    match this.linger_left.checked_sub(buffer.filled().len()) {
+                        Some(left) => this.linger_left = left,
+                        None => return Poll::Ready(Ok(())),
+                    }
+                }
+                Poll::Ready(_) => return Poll::Ready(Ok(())),
+                Poll::Pending if this.linger.has_passed(LINGER_TIME, cx) => return Poll::Ready(Ok(())),
+                Poll::Pending => return Poll::Pending,
+            }
+        }
+    }
+}

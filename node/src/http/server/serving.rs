@@ -1,0 +1,78 @@
+//! Accepts connections until it is told to stop.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::Router;
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::Semaphore;
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+
+use super::connection::{Connections, Streams};
+use crate::http::limits::Limits;
+use crate::http::tls::TlsAcceptor;
+
+/// How long to wait after a connection could not be accepted: mostly there are too many open files.
+const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
+
+/// Serves `router` on `listener` until `stop` is cancelled: then no connection is accepted any more, running requests
+/// finish within `limits.drain_timeout`, and what still runs is cut. HTTP/1.1 and HTTP/2: over TLS as the client chooses
+/// (ALPN), without TLS HTTP/2 with prior knowledge.
+pub async fn serve(
+    listener: TcpListener,
+    tls: Option<Arc<TlsAcceptor>>,
+    router: Router,
+    limits: Limits,
+    stop: CancellationToken,
+) {
+    let (tracker, cut) = (TaskTracker::new(), CancellationToken::new());
+    let permits = Arc::new(Semaphore::new(limits.connections));
+    let drain_timeout = limits.drain_timeout;
+    let streams = Streams { tracker: tracker.clone(), cut: cut.clone() };
+    let connections = Arc::new(Connections::new(router, limits, stop.clone(), streams));
+    while let Some(permit) = stop.run_until_cancelled(permits.clone().acquire_owned()).await {
+        let Some((stream, client)) = stop.run_until_cancelled(accept(&listener)).await else { break };
+        let (connections, tls, stop) = (connections.clone(), tls.clone(), stop.clone());
+        tracker.spawn(async move {
+            match tls {
+                None => connections.serve(stream, client).await,
+                Some(tls) => match stop.run_until_cancelled(tls.accept(stream)).await {
+                    Some(Ok(stream)) => connections.serve(stream, client).await,
+                    Some(Err(reason)) => tracing::debug!(%client, %reason, "no TLS handshake"),
+                    None => {}
+                },
+            }
+            drop(permit);
+        });
+    }
+    drop(listener);
+    tracker.close();
+    if tokio::time::timeout(drain_timeout, tracker.wait()).await.is_err() {
+        tracing::warn!(open = tracker.len(), "requests still ran when the time to stop was over: they are cut");
+        cut.cancel();
+        tracker.wait().await;
+    }
+}
+
+async fn accept(listener: &TcpListener) -> (TcpStream, std::net::SocketAddr) {
+    loop {
+        match listener.accept().await {
+            Ok((stream, client)) => {
+                // Answers are written whole: waiting for more bytes to send with them only costs time.
+                if let Err(error) = stream.set_nodelay(true) {
+                    tracing::debug!(%client, %error, "TCP_NODELAY could not be set");
+                }
+                return (stream, client);
+            }
+            Err(error) => {
+                tracing::warn!(%error, "a connection could not be accepted");
+                tokio::time::sleep(ACCEPT_PAUSE).await;
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+#[path = "tests.rs"]
+mod tests;
