@@ -72,7 +72,7 @@ async fn serve(config: &Config, welcome: Option<Welcome>, guard: &Arc<LogGuard>)
         tasks.spawn(http::serve(listen(admin).await?, tls, router, limits(config), stop.clone()));
     }
     tracing::info!(%address, "serving");
-    let recovered = recover(&opened, &element, &stop);
+    let recovered = recover(&opened, &element, &files, &stop);
     tokio::pin!(recovered, signalled);
     let signal = tokio::select! {
         signal = &mut signalled => signal,
@@ -99,11 +99,17 @@ async fn serve(config: &Config, welcome: Option<Welcome>, guard: &Arc<LogGuard>)
 }
 
 /// Makes the catalog first where it cannot be trusted, then lets writes in. Reads by id are served meanwhile.
-async fn recover(opened: &Opened, element: &Element, stop: &CancellationToken) -> Result<(), CommandError> {
+async fn recover(
+    opened: &Opened,
+    element: &Element,
+    files: &Files,
+    stop: &CancellationToken,
+) -> Result<(), CommandError> {
     if opened.taken_over.needs_rebuild {
         tracing::info!("the catalog does not hold all files: it is made again from the attr files");
         let report = opened.rebuild(&Progress::default(), stop).await.map_err(OpeningError::Rebuild)?;
         tracing::info!(files = report.files, duration_ms = report.duration_ms, "the catalog holds all files again");
+        files.raise_ids().await.map_err(OpeningError::from)?;
     }
     element.recovered();
     Ok(())

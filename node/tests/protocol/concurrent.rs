@@ -6,7 +6,8 @@ use std::time::Duration;
 use futures_util::future::{join_all, poll_immediate};
 use storage_node::files::{FileError, Patch, UploadFields};
 
-use crate::node::{Ground, caller, describe, until};
+use crate::ground::Ground;
+use crate::node::{caller, describe, until};
 
 fn tagged(tag: &str) -> Patch {
     Patch { tags: Some(vec![tag.to_owned()]), ..Patch::default() }

@@ -4,7 +4,8 @@ use serde_json::{Value, json};
 use storage_node::files::{FileError, Patch};
 use storage_node::model::{ATTR_LIMIT_BYTES, AttrFile, FileRow, FileStatus};
 
-use crate::node::{Ground, Node, caller, describe};
+use crate::ground::Ground;
+use crate::node::{Node, caller, describe};
 
 async fn attr_json(node: &Node, row: &FileRow) -> Value {
     serde_json::from_slice(&node.storage.attr(&row.attr.storage_path).await.unwrap().unwrap().bytes).unwrap()

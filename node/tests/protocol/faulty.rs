@@ -5,8 +5,9 @@ use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 
 use async_trait::async_trait;
 use storage_node::catalog::{
-    Catalog, CatalogCounters, CatalogError, CatalogResult, Commit, CommitVerdict, ConfigRow, IntentVerdict, NewElement,
-    NewTerm, SharedCatalog, WalPending, WalQuery,
+    Catalog, CatalogCounters, CatalogError, CatalogResult, Commit, CommitVerdict, ConfigRow, IntentVerdict, JobRow,
+    ModeChange, NewElement, NewTerm, RetentionSummary, RowGuard, SharedCatalog, Transition, TransitionVerdict,
+    WalPending, WalQuery,
 };
 use storage_node::model::{FileQuery, FileRow, Page, Term, Timestamp, Totals, TransactionId, WalRow};
 use uuid::Uuid;
@@ -176,6 +177,62 @@ impl Catalog for Faulty {
 
     async fn rows_after(&self, after: Option<Uuid>, limit: u32) -> CatalogResult<Vec<FileRow>> {
         self.up()?.rows_after(after, limit).await
+    }
+
+    async fn files(&self, ids: &[Uuid]) -> CatalogResult<Vec<FileRow>> {
+        self.up()?.files(ids).await
+    }
+
+    async fn prepare(&self, guard: RowGuard, change: &Transition, seconds: u32) -> CatalogResult<TransitionVerdict> {
+        self.up()?.prepare(guard, change, seconds).await
+    }
+
+    async fn may_commit(&self, guard: RowGuard, transition: &Transition) -> CatalogResult<TransitionVerdict> {
+        self.up()?.may_commit(guard, transition).await
+    }
+
+    async fn commit_mode(&self, guard: RowGuard, change: &ModeChange) -> CatalogResult<TransitionVerdict> {
+        self.up()?.commit_mode(guard, change).await
+    }
+
+    async fn abort(&self, guard: RowGuard, transition_id: &str) -> CatalogResult<TransitionVerdict> {
+        self.up()?.abort(guard, transition_id).await
+    }
+
+    async fn start_job(&self, job: &JobRow) -> CatalogResult<bool> {
+        self.up()?.start_job(job).await
+    }
+
+    async fn update_job(&self, job: &JobRow) -> CatalogResult<bool> {
+        self.up()?.update_job(job).await
+    }
+
+    async fn interrupt_jobs(&self, node: Option<&str>) -> CatalogResult<u64> {
+        self.up()?.interrupt_jobs(node).await
+    }
+
+    async fn jobs(&self, limit: u32) -> CatalogResult<Vec<JobRow>> {
+        self.up()?.jobs(limit).await
+    }
+
+    async fn job(&self, job_id: Uuid) -> CatalogResult<Option<JobRow>> {
+        self.up()?.job(job_id).await
+    }
+
+    async fn active_before(&self, to: Timestamp, after: Option<Uuid>, limit: u32) -> CatalogResult<Vec<FileRow>> {
+        self.up()?.active_before(to, after, limit).await
+    }
+
+    async fn deleted(&self, after: Option<Uuid>, limit: u32) -> CatalogResult<Vec<FileRow>> {
+        self.up()?.deleted(after, limit).await
+    }
+
+    async fn purge_wal(&self, term: Term, before: Timestamp, limit: u32) -> CatalogResult<u64> {
+        self.up()?.purge_wal(term, before, limit).await
+    }
+
+    async fn retention(&self) -> CatalogResult<RetentionSummary> {
+        self.up()?.retention().await
     }
 
     fn counters(&self) -> CatalogCounters {

@@ -10,8 +10,9 @@ use storage_node::files::{FileError, Patch, UploadFields};
 use storage_node::model::{Nonce, Term, Timestamp, WalStatus};
 use storage_node::settling::{KeyLocks, Live, SettleError, Settler};
 
-use crate::interrupted::{At, DATA, Interrupted};
-use crate::node::{Ground, Node, caller, describe};
+use crate::by_hand::{At, DATA, Interrupted};
+use crate::ground::Ground;
+use crate::node::{Node, caller, describe};
 
 /// Raises the epoch as a successor does that has come no further yet.
 async fn overtaken(node: &Node) -> Term {
@@ -41,7 +42,7 @@ async fn intents_of_a_term_that_is_over_are_refused_and_the_node_steps_down() {
     let file = node.uploaded(b"x").await;
     let id = file.attr.file_id;
     let mut streaming = node.begin(None).await.unwrap();
-    let sent = node.sent(&[7; 400_000], None).await.unwrap();
+    let sent = node.sent(&vec![7; 400_000], None).await.unwrap();
     overtaken(&node).await;
 
     not_master(&sent.finish(UploadFields::default()).await);
@@ -77,7 +78,7 @@ async fn nothing_is_published_from_a_folder_that_a_successor_has_ended() {
     let node = ground.start().await;
     let file = node.uploaded(b"x").await;
     let successor = ground.storage();
-    let sent = node.sent(&[7; 400_000], None).await.unwrap();
+    let sent = node.sent(&vec![7; 400_000], None).await.unwrap();
     storage_node::storage::Storage::begin_term(&successor, Term { epoch: 2, nonce: Nonce::fresh() }).await.unwrap();
     not_master(&sent.finish(UploadFields::default()).await);
     let patch = Patch { tags: Some(vec!["t".to_owned()]), ..Patch::default() };
@@ -126,6 +127,7 @@ async fn a_stale_settler_leaves_its_successors_rows_alone() {
         Arc::clone(&node.catalog),
         Arc::new(Live::default()),
         Arc::new(KeyLocks::default()),
+        crate::node::metrics(),
     );
     assert!(matches!(stale.round(stale_term).await, Err(SettleError::NotNow(_))));
     assert!(node.storage.data_stat(&create.attr.storage_path).await.unwrap().is_some(), "the successor's data is gone");

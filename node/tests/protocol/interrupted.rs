@@ -1,121 +1,14 @@
 //! Operations that were interrupted anywhere, each state made by hand, and what settling makes of it.
 
 use std::fs;
-use std::path::PathBuf;
 
-use serde_json::{Map, Value, json};
-use sha2::{Digest, Sha256};
-use storage_node::catalog::IntentVerdict;
-use storage_node::model::{
-    Attr, FileIntent, FileRow, FileStatus, OperationType, Term, Timestamp, WalRow, WalStatus, storage_filename,
-};
+use serde_json::{Value, json};
+use storage_node::model::{Attr, FileIds, FileStatus, WalStatus};
 use uuid::Uuid;
 
-use crate::node::{Ground, Node, caller};
-
-/// Where a half of the file is when the process ends.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum At {
-    Nowhere,
-    Staged,
-    Placed,
-    /// In place, one byte short.
-    Cut,
-}
-
-pub const DATA: &[u8] = b"some bytes";
-
-/// An operation that was announced and did not end.
-pub struct Interrupted {
-    pub attr: Attr,
-    pub intent: WalRow,
-}
-
-impl Interrupted {
-    /// A create whose attr is `attr`'s first revision.
-    pub fn create(like: &FileRow, id: Uuid, term: Term) -> Self {
-        let name = storage_filename("new.txt", "ann", id);
-        let attr = Attr {
-            file_id: id,
-            storage_filename: name.storage_filename,
-            storage_path: name.storage_path,
-            original_filename: "new.txt".to_owned(),
-            file_size: DATA.len() as u64,
-            checksum: hex::encode(Sha256::digest(DATA)),
-            created_at: Attr::time_of_id(id),
-            tx: Uuid::new_v4(),
-            write_id: Uuid::new_v4(),
-            epoch: term.epoch,
-            ..like.attr.clone()
-        };
-        Self::announced(attr, OperationType::FileCreate)
-    }
-
-    /// The next revision of a file.
-    pub fn change(of: &FileRow, status: FileStatus) -> Self {
-        let attr = Attr {
-            revision: of.attr.revision + 1,
-            description: Some("changed".to_owned()),
-            status,
-            tx: Uuid::new_v4(),
-            write_id: Uuid::new_v4(),
-            ..of.attr.clone()
-        };
-        let deleted = status == FileStatus::Deleted;
-        Self::announced(attr, if deleted { OperationType::FileDelete } else { OperationType::FileUpdate })
-    }
-
-    fn announced(attr: Attr, operation_type: OperationType) -> Self {
-        let intent = FileIntent {
-            storage_path: attr.storage_path.clone(),
-            revision: attr.revision,
-            file_size: Some(attr.file_size),
-            expected_etag: None,
-            reason: None,
-            unknown: Map::new(),
-        };
-        let intent = WalRow {
-            transaction_id: attr.tx,
-            operation_type,
-            status: WalStatus::Pending,
-            file_id: Some(attr.file_id),
-            operation_data: serde_json::to_value(intent).unwrap(),
-            error_message: None,
-            started_at: Timestamp::now(),
-            completed_at: None,
-            duration_ms: None,
-            user_id: Some(caller().id),
-            epoch: attr.epoch,
-        };
-        Self { attr, intent }
-    }
-
-    pub async fn announce(&self, node: &Node) {
-        let verdict = node.catalog.intent(node.term(), self.intent.clone()).await.unwrap();
-        assert_eq!(verdict, IntentVerdict::Accepted);
-    }
-
-    pub fn put(&self, ground: &Ground, term: Term, data: At, attr: At) {
-        let (tx, path) = (self.attr.tx, &self.attr.storage_path);
-        let bytes = self.attr.to_bytes().unwrap();
-        let halves: [(At, String, String, &[u8]); 2] = [
-            (data, format!("{tx}.data"), path.to_string(), DATA),
-            (attr, format!("{tx}.attr"), path.attr_path(), &bytes),
-        ];
-        for (at, staged, placed, bytes) in halves {
-            match at {
-                At::Nowhere => {}
-                At::Staged => ground.put(&format!(".staging/{term}/{staged}"), bytes),
-                At::Placed => ground.put(&placed, bytes),
-                At::Cut => ground.put(&placed, &bytes[1..]),
-            }
-        }
-    }
-
-    fn places(&self, ground: &Ground) -> [PathBuf; 2] {
-        [ground.at(self.attr.storage_path.as_str()), ground.at(&self.attr.storage_path.attr_path())]
-    }
-}
+use crate::by_hand::{At, DATA, Interrupted};
+use crate::ground::Ground;
+use crate::node::Node;
 
 /// What is expected of a state.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -142,7 +35,7 @@ async fn a_create_ends_whole_absent_or_undecided() {
                 let ground = Ground::new();
                 let mut node = ground.start().await;
                 let neighbour = node.uploaded(b"neighbour").await;
-                let id = storage_node::model::FileIds::default().next();
+                let id = FileIds::default().next();
                 let create = Interrupted::create(&neighbour, id, node.term());
                 create.announce(&node).await;
                 create.put(&ground, node.term(), data, attr);
@@ -225,7 +118,7 @@ async fn data_that_a_later_attr_names_is_never_removed() {
         let ground = Ground::new();
         let node = ground.start().await;
         let neighbour = node.uploaded(b"neighbour").await;
-        let create = Interrupted::create(&neighbour, storage_node::model::FileIds::default().next(), node.term());
+        let create = Interrupted::create(&neighbour, FileIds::default().next(), node.term());
         create.announce(&node).await;
         let later = Attr { revision: 7, tx: Uuid::new_v4(), description: None, ..create.attr.clone() };
         let later = if deleted { Attr { status: FileStatus::Deleted, ..later } } else { later };
@@ -245,7 +138,7 @@ async fn settling_goes_on_where_it_was_killed() {
     let ground = Ground::new();
     let node = ground.start().await;
     let neighbour = node.uploaded(b"neighbour").await;
-    let ids = storage_node::model::FileIds::default();
+    let ids = FileIds::default();
     // Undone up to the removal of the data, and redone up to the data's being put in place.
     let undone = Interrupted::create(&neighbour, ids.next(), node.term());
     let redone = Interrupted::create(&neighbour, ids.next(), node.term());
@@ -269,7 +162,7 @@ async fn rows_with_a_living_owner_are_left_alone() {
     let ground = Ground::new();
     let node = ground.start().await;
     let neighbour = node.uploaded(b"neighbour").await;
-    let create = Interrupted::create(&neighbour, storage_node::model::FileIds::default().next(), node.term());
+    let create = Interrupted::create(&neighbour, FileIds::default().next(), node.term());
     let owned = node.live.own(create.attr.tx);
     create.announce(&node).await;
     create.put(&ground, node.term(), At::Placed, At::Staged);
@@ -288,7 +181,7 @@ async fn a_row_that_cannot_be_read_stops_no_other() {
     let ground = Ground::new();
     let node = ground.start().await;
     let neighbour = node.uploaded(b"neighbour").await;
-    let ids = storage_node::model::FileIds::default();
+    let ids = FileIds::default();
     let mut odd = Interrupted::create(&neighbour, ids.next(), node.term());
     odd.intent.operation_data = json!({"storage_path": "../../etc/passwd", "revision": Value::Null});
     odd.announce(&node).await;

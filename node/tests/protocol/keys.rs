@@ -7,7 +7,8 @@ use storage_node::files::{FileError, FileResult, UploadFields, UploadStart};
 use storage_node::model::FileRow;
 use storage_node::security::Caller;
 
-use crate::node::{Ground, Node, caller};
+use crate::ground::Ground;
+use crate::node::{Node, caller};
 
 /// Uploads with a key, as a client does that takes a replay for an answer.
 async fn with_key(node: &Node, caller: &Caller, key: &str, data: &[u8]) -> FileResult<(FileRow, bool)> {

@@ -1,83 +1,29 @@
 //! A node in this process: opened as `serve` opens one, on a folder, with a catalog that can be made to fail.
 
 use std::fs;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
-use storage_element_crds::Mode;
-use storage_node::catalog::sqlite::{SqliteCatalog, SqliteOptions};
-use storage_node::catalog::{Catalog, SharedCatalog};
+use storage_node::catalog::SharedCatalog;
 use storage_node::election::lock::LockElection;
 use storage_node::election::{Election, MastershipLost, Role};
-use storage_node::element::{Adoption, CapacityRules, Element, ElementParts, RetentionRules, Threshold};
+use storage_node::element::{CapacityRules, Element, ElementParts, RetentionRules, Threshold};
 use storage_node::files::{FileError, FileLimits, FileResult, Files, FilesParts, Upload, UploadFields, UploadStart};
 use storage_node::jobs::{self, Finding, Progress, RebuildReport, VerifyOptions, VerifyReport};
 use storage_node::model::{AttrFile, FileIds, FileRow, StoragePath, Term, TransactionId, WalStatus};
 use storage_node::security::{Caller, Role as TokenRole};
-use storage_node::settling::{KeyLocks, Live, Round, Settler, Successor, TakenOver, TakeoverError, take_over};
-use storage_node::storage::local::LocalStorage;
-use storage_node::storage::{SharedStorage, Storage};
-use tempfile::TempDir;
+use storage_node::settling::{KeyLocks, Live, Round, Settler, TakenOver};
+use storage_node::storage::SharedStorage;
+use storage_node::telemetry::metrics::Metrics;
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
 use crate::faulty::{Faults, Faulty};
-
-/// The folder of an element: its volume and its catalog.
-pub struct Ground(TempDir);
+use crate::ground::{Ground, names_in};
 
 impl Ground {
-    pub fn new() -> Self {
-        let folder = tempfile::tempdir().unwrap();
-        fs::create_dir(folder.path().join("volume")).unwrap();
-        Self(folder)
-    }
-
-    pub fn volume(&self) -> PathBuf {
-        self.0.path().join("volume")
-    }
-
-    pub fn database(&self) -> PathBuf {
-        self.0.path().join("catalog/catalog.sqlite")
-    }
-
-    pub fn at(&self, path: &str) -> PathBuf {
-        self.volume().join(path)
-    }
-
-    /// Puts bytes below the volume's root.
-    pub fn put(&self, path: &str, bytes: &[u8]) {
-        fs::create_dir_all(self.at(path).parent().unwrap()).unwrap();
-        fs::write(self.at(path), bytes).unwrap();
-    }
-
-    pub fn storage(&self) -> LocalStorage {
-        LocalStorage::open(&self.volume()).unwrap()
-    }
-
-    /// What any term has staged, and what is kept aside.
-    pub fn staged(&self) -> Vec<String> {
-        let mut names = Vec::new();
-        for kept in [".staging", ".trash"] {
-            for folder in names_in(&self.at(kept)) {
-                names.extend(names_in(&self.at(kept).join(folder)));
-            }
-        }
-        names
-    }
-
-    pub async fn catalog(&self) -> SqliteCatalog {
-        SqliteCatalog::open(&self.database(), SqliteOptions::default()).await.unwrap()
-    }
-
-    /// Takes over as `serve` does.
-    pub async fn take_over(&self, storage: &dyn Storage, catalog: &dyn Catalog) -> Result<TakenOver, TakeoverError> {
-        catalog.migrate().await?;
-        take_over(storage, catalog, &successor()).await
-    }
-
     /// Starts a node that settles what was left and takes writes.
     pub async fn start(&self) -> Node {
         let node = self.start_closed().await;
@@ -97,7 +43,8 @@ impl Ground {
         let catalog: SharedCatalog = Arc::new(Faulty { inner, faults: Arc::clone(&faults) });
         let taken_over = self.take_over(storage.as_ref(), catalog.as_ref()).await.unwrap();
         let (live, locks) = (Arc::new(Live::default()), Arc::new(KeyLocks::default()));
-        let settler = Settler::new(Arc::clone(&storage), Arc::clone(&catalog), Arc::clone(&live), Arc::clone(&locks));
+        let settler =
+            Settler::new(Arc::clone(&storage), Arc::clone(&catalog), Arc::clone(&live), Arc::clone(&locks), metrics());
         let element = Arc::new(Element::new(
             ElementParts {
                 storage: Arc::clone(&storage),
@@ -123,7 +70,13 @@ impl Ground {
             locks: Arc::clone(&locks),
             settler: settler.clone(),
             ids,
-            limits: FileLimits { file_bytes: Some(8 << 20), concurrent_uploads: 100 },
+            limits: FileLimits {
+                file_bytes: Some(8 << 20),
+                concurrent_uploads: 150,
+                row_ttl: Duration::from_hours(24),
+                row_ttl_sealed: Duration::from_hours(168),
+            },
+            metrics: metrics(),
         });
         Node {
             volume: self.volume(),
@@ -141,8 +94,8 @@ impl Ground {
     }
 }
 
-pub fn successor() -> Successor {
-    Successor { holder: "the test".to_owned(), initial_mode: Mode::Edit, expected_id: None, adoption: Adoption::Always }
+pub fn metrics() -> Arc<Metrics> {
+    Arc::new(Metrics::new("0.0.0").unwrap())
 }
 
 const NEVER: Threshold = Threshold { percent: 0.0, bytes: 0, most_percent: 0.0 };
@@ -248,11 +201,13 @@ impl Node {
     }
 
     pub async fn verify(&self, repair: bool) -> (VerifyReport, Vec<Finding>) {
-        let options = VerifyOptions { deep: true, repair: repair.then(|| self.term()), bytes_per_second: 0 };
+        let options = VerifyOptions { deep: true, repair: repair.then(|| self.term()), ..VerifyOptions::default() };
         let mut findings = Vec::new();
         let mut tell = |finding| findings.push(finding);
         let (progress, cancel) = (Progress::default(), CancellationToken::new());
-        let report = jobs::verify(&self.storage, &self.catalog, options, &progress, &cancel, &mut tell).await.unwrap();
+        let report = jobs::verify(&self.storage, &self.catalog, &self.locks, options, &progress, &cancel, &mut tell)
+            .await
+            .unwrap();
         (report, findings)
     }
 
@@ -295,9 +250,4 @@ pub async fn until(what: &str, mut holds: impl AsyncFnMut() -> bool) {
         tokio::time::sleep(Duration::from_millis(20)).await;
     }
     panic!("not within 10 s: {what}");
-}
-
-pub fn names_in(folder: &Path) -> Vec<String> {
-    let Ok(entries) = fs::read_dir(folder) else { return Vec::new() };
-    entries.map(|entry| entry.unwrap().file_name().into_string().unwrap()).collect()
 }

@@ -7,7 +7,8 @@ use storage_node::catalog::WalQuery;
 use storage_node::files::{FileError, Patch};
 use storage_node::model::{FileQuery, Filter, Order, PageRequest, Sort, WalStatus};
 
-use crate::node::{Ground, caller, describe, until};
+use crate::ground::Ground;
+use crate::node::{caller, describe, until};
 
 /// An answer that was lost is asked for again, and the work is done once.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

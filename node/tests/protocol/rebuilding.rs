@@ -10,7 +10,8 @@ use storage_node::model::{OperationType, WalStatus};
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
-use crate::node::{Ground, Node, caller};
+use crate::ground::Ground;
+use crate::node::{Node, caller};
 
 fn tagged(tag: &str) -> Patch {
     Patch { tags: Some(vec![tag.to_owned()]), ..Patch::default() }

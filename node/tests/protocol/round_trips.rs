@@ -6,7 +6,8 @@ use storage_node::files::{FileError, Patch, UploadFields};
 use storage_node::model::{FileStatus, OperationType, Totals, WalStatus};
 use uuid::Uuid;
 
-use crate::node::{Ground, Node, caller, describe};
+use crate::ground::Ground;
+use crate::node::{Node, caller, describe};
 
 fn describing(description: &str) -> Patch {
     Patch { description: Some(Some(description.to_owned())), ..Patch::default() }

@@ -5,13 +5,14 @@ use std::fs;
 use storage_element_crds::Mode;
 use storage_node::catalog::{Catalog, ConfigRow, NewElement, NewTerm};
 use storage_node::element::{Adoption, ElementFile};
-use storage_node::model::{FileIds, Nonce, StoragePath, Term, Timestamp};
+use storage_node::model::{FileIds, Nonce, Term, Timestamp};
 use storage_node::settling::{Successor, TakenOver, TakeoverError, take_over};
 use storage_node::storage::Storage;
 use uuid::Uuid;
 
-use crate::interrupted::{At, DATA, Interrupted};
-use crate::node::{Ground, names_in, successor};
+use crate::by_hand::{At, DATA, Interrupted};
+use crate::ground::{Ground, names_in, successor};
+use crate::node::Node;
 
 async fn config(ground: &Ground) -> ConfigRow {
     let catalog = ground.catalog().await;
@@ -191,7 +192,7 @@ async fn what_does_not_belong_together_is_refused_and_left_as_it_was() {
     let own = fs::read(one.at(".element/element.json")).unwrap();
     let (row, file) = (config(&one).await, element_file(&one));
     let second_catalog = ElementFile { catalog_id: Uuid::new_v4(), ..file.clone() };
-    let cases: [(Option<Vec<u8>>, Option<Uuid>, &str); 5] = [
+    let cases = [
         (Some(fs::read(two.at(".element/element.json")).unwrap()), None, "another element's"),
         (Some(second_catalog.to_bytes().unwrap().to_vec()), None, "second catalog"),
         (None, None, "is the right volume"),
@@ -199,6 +200,7 @@ async fn what_does_not_belong_together_is_refused_and_left_as_it_was() {
         (Some(b"{\"half\":".to_vec()), None, "cannot be read"),
     ];
     for (element_json, expected_id, says) in cases {
+        let element_json: Option<Vec<u8>> = element_json;
         let _ = fs::remove_file(one.at(".element/element.json"));
         if let Some(bytes) = &element_json {
             one.put(".element/element.json", bytes);
@@ -276,13 +278,24 @@ async fn ids_stay_above_the_highest_one_there_is() {
     node.rebuild().await.unwrap();
     node.kill().await;
     let node = ground.start().await;
-    let mut last = ahead;
-    for _ in 0..3 {
-        let next = node.uploaded(b"y").await.attr;
-        assert!(next.file_id > last, "{} is not above {last}", next.file_id);
-        assert!(StoragePath::new(next.storage_path.as_str()).is_some());
-        last = next.file_id;
-    }
+    let mut last = rise(&node, ahead).await;
+    node.kill().await;
+    // A catalog made anew knows of no id before its rebuild.
+    fs::remove_dir_all(ground.database().parent().unwrap()).unwrap();
+    let node = ground.start().await;
+    node.rebuild().await.unwrap();
+    node.files.raise_ids().await.unwrap();
+    last = rise(&node, last).await;
     assert!(FileIds::default().next() < last, "the wall clock is behind");
     node.is_clean().await;
+}
+
+/// The last of some new ids, all above `last`.
+async fn rise(node: &Node, mut last: Uuid) -> Uuid {
+    for _ in 0..3 {
+        let next = node.uploaded(b"y").await.attr.file_id;
+        assert!(next > last, "{next} is not above {last}");
+        last = next;
+    }
+    last
 }

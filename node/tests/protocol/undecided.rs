@@ -5,8 +5,9 @@ use std::fs;
 use storage_node::files::{FileError, Patch};
 use storage_node::model::{FileQuery, FileStatus, Filter, Order, PageRequest, Sort, WalStatus};
 
-use crate::interrupted::{At, DATA, Interrupted};
-use crate::node::{Ground, Node, caller};
+use crate::by_hand::{At, DATA, Interrupted};
+use crate::ground::Ground;
+use crate::node::{Node, caller};
 
 async fn listed(node: &Node) -> usize {
     let query = FileQuery {

@@ -6,8 +6,9 @@ use storage_node::files::Patch;
 use storage_node::jobs::FindingKind;
 use storage_node::model::{FileRow, FileStatus};
 
-use crate::interrupted::{At, Interrupted};
-use crate::node::{Ground, Node, caller};
+use crate::by_hand::{At, Interrupted};
+use crate::ground::Ground;
+use crate::node::{Node, caller};
 
 /// One file for each finding, and one that is as it should be.
 async fn damage(ground: &Ground, node: &Node) -> Vec<(FindingKind, FileRow)> {
@@ -92,7 +93,7 @@ fn files_in(ground: &Ground) -> Vec<(std::path::PathBuf, Vec<u8>)> {
     let mut all = Vec::new();
     let mut folders = vec![ground.volume()];
     while let Some(folder) = folders.pop() {
-        for name in crate::node::names_in(&folder) {
+        for name in crate::ground::names_in(&folder) {
             let path = folder.join(name);
             if path.is_dir() {
                 folders.push(path);
@@ -141,7 +142,8 @@ async fn bytes_are_compared_only_when_asked() {
     for (deep, findings, bytes) in [(false, 0, 0), (true, 1, 10)] {
         let progress = Progress::default();
         let options = VerifyOptions { deep, ..VerifyOptions::default() };
-        let report = verify(&node.storage, &node.catalog, options, &progress, &cancel, &mut |_| {}).await.unwrap();
+        let report =
+            verify(&node.storage, &node.catalog, &node.locks, options, &progress, &cancel, &mut |_| {}).await.unwrap();
         assert_eq!((report.findings(), progress.view().bytes), (findings, bytes));
         assert_eq!((progress.view().done, progress.view().total), (1, 1));
     }
