@@ -60,6 +60,7 @@ async fn serve(config: &Config, welcome: Option<Welcome>, guard: &Arc<LogGuard>)
         exporting.spawn(export.run(last.clone()));
     }
     tasks.spawn(Arc::clone(&keys).watch(stop.clone()));
+    tasks.spawn(files.clone().watch_catalog(stop.clone()));
     tasks.spawn(Arc::clone(&jobs).gc_hourly(opened.locked.election.holder()));
     tasks.spawn(settle_on(&opened, &element, stop.clone()));
     if let Some(tls) = tls.clone() {

@@ -17,6 +17,7 @@ use std::time::{Duration, Instant};
 use parking_lot::{Mutex, RwLock};
 use serde::Serialize;
 use storage_element_crds::Mode;
+use tokio::sync::Notify;
 use uuid::Uuid;
 
 pub use capacity::{Capacity, CapacityRules, Level, Threshold};
@@ -86,6 +87,8 @@ pub struct Element {
     measured: Mutex<Option<(Instant, Space)>>,
     /// The catalog holds what the attr files say: interrupted operations are settled, a due rebuild has ended.
     catalog_trusted: AtomicBool,
+    distrusted: Notify,
+    has_recovered: AtomicBool,
 }
 
 /// What an element is served with.
@@ -119,6 +122,8 @@ impl Element {
             ledger: Arc::default(),
             measured: Mutex::default(),
             catalog_trusted: AtomicBool::new(false),
+            distrusted: Notify::new(),
+            has_recovered: AtomicBool::new(false),
         }
     }
 
@@ -175,10 +180,33 @@ impl Element {
         self.catalog_trusted.load(Ordering::Acquire)
     }
 
+    /// Whether this process has been through with recovering since it started.
+    pub fn has_recovered(&self) -> bool {
+        self.has_recovered.load(Ordering::Acquire)
+    }
+
+    /// The catalog has not answered: until it has, and everything is settled, reads take the attr files' word.
+    pub fn distrust_catalog(&self) {
+        if self.catalog_trusted.swap(false, Ordering::AcqRel) {
+            self.distrusted.notify_one();
+        }
+    }
+
+    /// Returns when the catalog was distrusted. For one waiter.
+    pub async fn catalog_distrusted(&self) {
+        self.distrusted.notified().await;
+    }
+
+    /// The catalog answers again and knows everything.
+    pub fn trust_catalog(&self) {
+        self.catalog_trusted.store(true, Ordering::Release);
+    }
+
     /// Settling and a due rebuild have ended: reads take the catalog's word, and writes are let in where the mode
     /// allows any.
     pub fn recovered(&self) {
         self.catalog_trusted.store(true, Ordering::Release);
+        self.has_recovered.store(true, Ordering::Release);
         if let (Some(term), true) = (self.term(), self.mode().is_writable()) {
             self.gate.open(term);
         }
