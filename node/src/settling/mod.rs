@@ -177,6 +177,10 @@ impl Settler {
             return Err(SettleError::NotNow(reason));
         }
         let Some(file_id) = row.file_id else { return Ok(None) };
+        // Its owner holds the file's lock, perhaps for as long as the catalog is away: not waited for.
+        if self.live.owns(row.transaction_id) {
+            return Ok(None);
+        }
         let _lock = self.files.lock(file_id).await;
         if self.live.owns(row.transaction_id) {
             return Ok(None);
