@@ -23,13 +23,14 @@ fn the_tour_works_as_written() -> Result<()> {
 
     let folder = tempfile::tempdir()?;
     let path = path_with_cargo_of(root, folder.path())?;
-    let output = Command::new("bash")
+    let output = Command::new("timeout")
+        .args(["--kill-after=10", "240", "bash"])
         .args(["-euxo", "pipefail", "-c", &format!("trap 'kill $(jobs -p) 2>/dev/null || true' EXIT\n{script}")])
         .current_dir(folder.path())
         .env("PATH", path)
         .stdin(Stdio::null())
         .output()
-        .context("bash is missing")?;
+        .context("timeout or bash is missing")?;
     let (out, err) = (String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
     ensure!(
         output.status.success(),
@@ -54,7 +55,7 @@ fn shell_blocks(readme: &str) -> Result<Vec<String>> {
 fn path_with_cargo_of(root: &Path, folder: &Path) -> Result<String> {
     let bin = folder.join("bin");
     fs::create_dir(&bin)?;
-    let cargo = PathBuf::from(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
+    let cargo = PathBuf::from(std::env::var_os("CARGO").unwrap_or_else(|| env!("CARGO").into()));
     let script = format!(
         "#!/bin/sh\nsub=$1; shift\nexec {} \"$sub\" --manifest-path {}/Cargo.toml \"$@\"\n",
         cargo.display(),

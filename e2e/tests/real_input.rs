@@ -5,15 +5,19 @@ use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
-use anyhow::{Result, ensure};
+use anyhow::{Context, Result, ensure};
 use storage_element_e2e::{Answer, Client, Content, Ledger, Node, Setup, Upload, check};
 use tokio::sync::Mutex;
 
 const FILES: usize = 5_000;
 const CLIENTS: usize = 16;
 const KILLS: usize = 12;
+/// Where real files are, in the order in which they are taken.
+const PLACES: [&str; 3] = ["/usr/share", "/usr/include", "/usr/lib"];
+/// How long all uploads, or those between two kills, may take.
+const PATIENCE: Duration = Duration::from_mins(2);
 /// Larger ones are left out, so that the test stays within minutes.
 const LARGEST_REAL_BYTES: u64 = 256 * 1024;
 const HUGE_BYTES: u64 = 2 << 30;
@@ -22,13 +26,13 @@ const HUGE_BYTES: u64 = 2 << 30;
 async fn acknowledged_files_survive_being_killed() -> Result<()> {
     let mut node = Setup::new().setting("logging.level", "warn").start()?;
     let work = Arc::new(Work::collect()?);
-    ensure!(work.files.len() >= FILES, "only {} files below /usr/share: too few for this test", work.files.len());
+    ensure!(work.files.len() >= FILES, "only {} files below {PLACES:?}: too few for this test", work.files.len());
 
     let base = node.client("user")?;
     let clients: Vec<_> = (0..CLIENTS).map(|_| tokio::spawn(work.clone().send_all(base.clone()))).collect();
     kill_at_random(&mut node, &work)?;
     for client in clients {
-        client.await??;
+        tokio::time::timeout(PATIENCE, client).await.context("uploads are not acknowledged any more")???;
     }
 
     let mut ledger = std::mem::take(&mut *work.ledger.lock().await);
@@ -48,7 +52,11 @@ struct Work {
 impl Work {
     fn collect() -> Result<Self> {
         let mut paths = Vec::new();
-        gather(Path::new("/usr/share"), &mut paths);
+        for place in PLACES {
+            if paths.len() < FILES {
+                gather(Path::new(place), &mut paths);
+            }
+        }
         let mut files = made_names();
         for path in paths.into_iter().take(FILES) {
             let size = std::fs::metadata(&path)?.len();
@@ -93,9 +101,10 @@ impl Work {
 /// Kills the node whenever about a thirteenth of the files has been sent, a random moment later.
 fn kill_at_random(node: &mut Node, work: &Work) -> Result<()> {
     for kill in 1..=KILLS {
-        let due = work.files.len() * kill / (KILLS + 1);
+        let (due, begun) = (work.files.len() * kill / (KILLS + 1), Instant::now());
         while work.next.load(Ordering::SeqCst) < due {
             ensure!(node.is_running()?, "the node ended by itself:\n{}", node.log_tail());
+            ensure!(begun.elapsed() < PATIENCE, "uploads do not go on:\n{}", node.log_tail());
             std::thread::sleep(Duration::from_millis(2));
         }
         std::thread::sleep(Duration::from_micros(rand::random_range(0..60_000)));

@@ -5,6 +5,7 @@
 mod change;
 mod error;
 mod merge_patch;
+mod outage;
 mod protocol;
 mod reading;
 mod request;

@@ -28,7 +28,7 @@ pub async fn one_of_a_kind_runs(make: &dyn Make) {
     assert_eq!(began.iter().filter(|began| **began).count(), 1, "{began:?}");
     let running = rivals.iter().zip(&began).find(|(_, began)| **began).unwrap().0;
     assert!(ready.catalog.start_job(running).await.unwrap(), "asked again, it has begun");
-    assert_eq!(ready.catalog.jobs(10).await.unwrap(), std::slice::from_ref(&running));
+    assert_eq!(ready.catalog.jobs(10).await.unwrap(), std::slice::from_ref(running));
     assert!(ready.catalog.start_job(&job(JobKind::Gc, 1)).await.unwrap(), "another kind");
 
     let mut row = running.clone();

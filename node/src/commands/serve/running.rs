@@ -43,6 +43,7 @@ impl Running {
             expire: Arc::new(files.clone()),
         };
         let (modes, jobs) = (Arc::new(modes), Arc::new(Jobs::new(parts, stop.clone())));
+        process.tasks.spawn(files.clone().watch_catalog(stop.clone()));
         process.tasks.spawn(Arc::clone(&jobs).gc_hourly(opened.locked.election.holder()));
         let (settler, of, until) = (opened.settler.clone(), Arc::clone(&element), stop.clone());
         process.tasks.spawn(async move { settler.run(|| of.term(), until).await });
@@ -82,6 +83,9 @@ impl Running {
             tracing::info!(files = report.files, duration_ms = report.duration_ms, "the catalog holds all files again");
         }
         self.element.recovered();
+        if let Err(error) = self.modes.inherit().await {
+            tracing::warn!(%error, "whether a mode change was prepared is not known: prepare it again");
+        }
         Ok(())
     }
 
