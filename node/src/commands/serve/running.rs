@@ -84,6 +84,9 @@ impl Running {
             self.files.raise_ids().await.map_err(OpeningError::from)?;
         }
         self.element.recovered();
+        if let Err(error) = self.modes.inherit().await {
+            tracing::warn!(%error, "whether a mode change was prepared is not known: prepare it again");
+        }
         Ok(())
     }
 
