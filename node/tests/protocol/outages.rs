@@ -1,5 +1,6 @@
 //! A catalog that fails for a while, or whose answers are lost.
 
+use std::time::Duration;
 use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
@@ -124,8 +125,20 @@ async fn by_id_reads_go_on_without_a_catalog() {
     assert!(matches!(upload, Err(FileError::DatabaseUnavailable(_))), "{upload:?}");
     assert_eq!(ground.staged(), Vec::<String>::new());
 
+    let stop = tokio_util::sync::CancellationToken::new();
+    let watch = tokio::spawn(node.files.clone().watch_catalog(stop.clone()));
     node.faults.down.store(false, Ordering::SeqCst);
-    assert_eq!(node.files.list(&query).await.unwrap().rows.len(), 1);
+    let listed = async {
+        loop {
+            if let Ok(page) = node.files.list(&query).await {
+                return page.rows.len();
+            }
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+    };
+    assert_eq!(tokio::time::timeout(Duration::from_secs(5), listed).await.unwrap(), 1);
     node.uploaded(b"again").await;
+    stop.cancel();
+    watch.await.unwrap();
     node.is_clean().await;
 }
