@@ -1,6 +1,5 @@
 //! A catalog that fails for a while, or whose answers are lost.
 
-use std::time::Duration;
 use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
@@ -126,19 +125,11 @@ async fn by_id_reads_go_on_without_a_catalog() {
     assert_eq!(ground.staged(), Vec::<String>::new());
 
     let stop = tokio_util::sync::CancellationToken::new();
-    let watch = tokio::spawn(node.files.clone().watch_catalog(stop.clone()));
+    let watching = tokio::spawn(node.files.clone().watch_catalog(stop.clone()));
     node.faults.down.store(false, Ordering::SeqCst);
-    let listed = async {
-        loop {
-            if let Ok(page) = node.files.list(&query).await {
-                return page.rows.len();
-            }
-            tokio::time::sleep(Duration::from_millis(20)).await;
-        }
-    };
-    assert_eq!(tokio::time::timeout(Duration::from_secs(5), listed).await.unwrap(), 1);
+    until("lists are answered", async || node.files.list(&query).await.is_ok_and(|page| page.rows.len() == 1)).await;
     node.uploaded(b"again").await;
-    stop.cancel();
-    watch.await.unwrap();
     node.is_clean().await;
+    stop.cancel();
+    watching.await.unwrap();
 }
