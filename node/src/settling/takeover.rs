@@ -144,6 +144,7 @@ async fn identify(
     });
     let (rebuild, mode) = match judge(in_storage, in_catalog, successor.adoption, successor.expected_id) {
         Verdict::Refuse(reason) => {
+            storage.refused();
             return Err(TakeoverError::Refused(format!("{reason} (looked at storage {})", storage.place())));
         }
         Verdict::Serve { rebuild, mode } => (rebuild, Some(mode)),
