@@ -81,6 +81,7 @@ impl Running {
             tracing::info!("the catalog does not hold all files: it is made again from the attr files");
             let report = self.opened.rebuild(&Progress::default(), stop).await.map_err(OpeningError::Rebuild)?;
             tracing::info!(files = report.files, duration_ms = report.duration_ms, "the catalog holds all files again");
+            self.files.raise_ids().await.map_err(OpeningError::from)?;
         }
         self.element.recovered();
         if let Err(error) = self.modes.inherit().await {
