@@ -102,5 +102,16 @@ async fn a_prepared_change_outlives_a_crash_and_is_committed_with_its_report() -
     ensure!(serde_json::from_slice::<Value>(&report)? == json!({"files": 0}), "the report is another");
     let mode = place.mode().await?;
     ensure!(mode["last_transition_id"] == "t-1" && mode["last_rollback_id"] == "none-1", "{mode}");
-    refused(&place.upload().await?, 409, "MODE_NOT_ALLOWED")
+    refused(&place.upload().await?, 409, "MODE_NOT_ALLOWED")?;
+
+    // A name that was used before passes neither for done nor for another's.
+    for (mode, previous) in [("rw", "ro"), ("ro", "rw"), ("ar", "ro"), ("ro", "ar")] {
+        let again = json!({"mode": mode, "transition_id": "t-1", "attempt": 1, "confirm": true});
+        let answer = place.put(again).await?.expect(200)?.json()?;
+        ensure!(answer["mode"] == mode && answer["previous"] == previous, "answered {answer}");
+    }
+    place.node.stop()?;
+    place.node.start()?;
+    ensure!(place.mode().await?["mode"] == "ro", "catalog and element.json differ");
+    Ok(())
 }
