@@ -62,6 +62,8 @@ pub(super) async fn end_others(conn: &mut PgConnection, element: Uuid, own: &str
     let began = tokio::time::Instant::now();
     let mut ended = 0;
     loop {
+        // A transaction goes on seeing the sessions it has seen once.
+        sqlx::query("SELECT pg_stat_clear_snapshot()").execute(&mut *conn).await.map_err(said(ACTION))?;
         let left: i64 = sqlx::query_scalar(
             "SELECT count(pg_terminate_backend(pid)) FROM pg_stat_activity WHERE datname = current_database() \
              AND (starts_with(application_name, 'se:' || $1 || ':') \

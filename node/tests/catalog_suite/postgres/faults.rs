@@ -4,8 +4,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use storage_node::catalog::postgres::SessionLock;
-use storage_node::catalog::{Catalog, CommitVerdict, IntentVerdict};
-use storage_node::model::{OperationType, WalStatus};
+use storage_node::catalog::{CommitVerdict, IntentVerdict};
+use storage_node::model::{FileIds, OperationType, WalStatus};
 use tokio::task::JoinSet;
 
 use super::At;
@@ -17,23 +17,24 @@ use crate::made::{Ready, commit, intent};
 async fn what_was_answered_outlives_a_killed_server() {
     let running = Arc::new(Running::start());
     let at = At::on(&running);
-    let ready = Arc::new(Ready::new(&at).await);
+    let ready = Ready::new(&at).await;
+    let ids = Arc::new(FileIds::default());
     let lock = SessionLock::acquire(&at.server().await, None).await.unwrap();
     let (mut announced, mut committed) = (Vec::new(), Vec::new());
     for _ in 0..3 {
         let mut clients = JoinSet::new();
         for client in 0..16 {
-            let ready = Arc::clone(&ready);
+            let (catalog, term, ids) = (Arc::clone(&ready.catalog), ready.term, Arc::clone(&ids));
             clients.spawn(async move {
                 let (mut announced, mut committed) = (Vec::new(), Vec::new());
                 for n in 0..100_000 {
-                    let file = ready.file(&format!("{client} {n}.txt"));
-                    match ready.catalog.intent(ready.term, intent(&file, OperationType::FileCreate)).await {
+                    let file = crate::made::file(ids.next(), &format!("{client} {n}.txt"));
+                    match catalog.intent(term, intent(&file, OperationType::FileCreate)).await {
                         Ok(verdict) => assert_eq!(verdict, IntentVerdict::Accepted),
                         Err(_) => break,
                     }
                     announced.push(file.attr.tx);
-                    match ready.catalog.commit(ready.term, commit(&file)).await {
+                    match catalog.commit(term, commit(&file)).await {
                         Ok(verdict) => assert_eq!(verdict, CommitVerdict::Committed),
                         Err(_) => break,
                     }

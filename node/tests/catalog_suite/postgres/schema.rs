@@ -19,7 +19,7 @@ async fn nodes_that_start_at_once_migrate_once() {
     let mut conn = at.connect().await;
     let row = sqlx::query("SELECT count(*) FROM _sqlx_migrations").fetch_one(&mut conn).await.unwrap();
     assert_eq!(row.get::<i64, _>(0), 1);
-    join_all(nodes.iter().map(|node| node.create_element(&element(Mode::Edit)))).await;
+    join_all(nodes.iter().map(async |node| node.create_element(&element(Mode::Edit)).await.unwrap())).await;
     let configs = join_all(nodes.iter().map(Catalog::config)).await;
     let first = configs[0].as_ref().unwrap().clone().unwrap();
     assert!(configs.into_iter().all(|config| config.unwrap().as_ref() == Some(&first)), "one element for all");
