@@ -61,14 +61,20 @@ async fn serve(config: &Config, welcome: Option<Welcome>, guard: &Arc<LogGuard>)
     tracing::info!(%address, "serving");
     let recovered = recover(&opened, &element, &stop);
     tokio::pin!(recovered, signalled);
+    let ended = opened.locked.election.ended();
+    tokio::pin!(ended);
     let signal = tokio::select! {
         signal = &mut signalled => signal,
+        lost = &mut ended => return Err(lost.into()),
         result = &mut recovered => {
             result?;
             if let Some(welcome) = welcome {
                 println!("{}", welcome.text(address));
             }
-            signalled.await
+            tokio::select! {
+                signal = signalled => signal,
+                lost = ended => return Err(lost.into()),
+            }
         }
     };
     tracing::info!(signal, "stopping: running requests finish, no new ones are taken");

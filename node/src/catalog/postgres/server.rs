@@ -147,6 +147,8 @@ impl Server {
                 // behind a rebuild: then an index that is there is the better guess.
                 ("plan_cache_mode", "force_custom_plan".to_owned()),
                 ("enable_seqscan", "off".to_owned()),
+                // The default is of spinning disks, and makes walking a tenth of all files look cheaper than an index.
+                ("random_page_cost", "1.1".to_owned()),
             ],
             Purpose::Write => vec![
                 ("statement_timeout", "30s".to_owned()),
