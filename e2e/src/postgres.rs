@@ -37,7 +37,7 @@ rm -rf "$dir"
 "#;
 
 /// How long a server may take to be made and to answer.
-const READY_LIMIT: Duration = Duration::from_secs(60);
+const READY_LIMIT: Duration = Duration::from_mins(1);
 
 /// A PostgreSQL server for tests.
 pub struct Postgres {
@@ -96,6 +96,11 @@ impl Postgres {
     /// Where it is.
     pub fn url(&self) -> &str {
         &self.url
+    }
+
+    /// The folder of a server that was started here: its sockets are there.
+    pub fn folder(&self) -> Option<&Path> {
+        self.own.as_ref().map(|own| own.folder.as_path())
     }
 
     /// Kills the server as a power cut would end it. It stays away until [`recover`](Self::recover).
@@ -178,7 +183,7 @@ fn programs() -> Option<PathBuf> {
 }
 
 /// A command that runs as somebody who is not root, whom PostgreSQL refuses, in a folder of theirs.
-fn unprivileged(folder: &Path) -> Command {
+pub fn unprivileged(folder: &Path) -> Command {
     let root = Command::new("id").arg("-u").output().is_ok_and(|output| output.stdout.trim_ascii() == b"0");
     if !root {
         return Command::new("env");

@@ -49,6 +49,8 @@ impl Server {
         // What the parser says may repeat the URL, and with it the password.
         let mut connect = PgConnectOptions::from_str(&options.url)
             .map_err(|_| refused("database.postgres.url is not a URL such as postgres://user@host/database".into()))?
+            // No column is a float, and a pooler refuses start-up parameters that it does not know.
+            .extra_float_digits(None)
             .disable_statement_logging();
         if let Some(ca_file) = &options.ca_file {
             connect = connect.ssl_root_cert(ca_file).ssl_mode(PgSslMode::VerifyFull);
@@ -147,8 +149,13 @@ impl Server {
                 // behind a rebuild: then an index that is there is the better guess.
                 ("plan_cache_mode", "force_custom_plan".to_owned()),
                 ("enable_seqscan", "off".to_owned()),
-                // The default is of spinning disks, and makes walking a tenth of all files look cheaper than an index.
-                ("random_page_cost", "1.1".to_owned()),
+                // What is searched lies in memory, and to match a file's words costs more than the defaults say: they
+                // would rather look at every tenth of all files than ask the index.
+                ("seq_page_cost", "0.2".to_owned()),
+                ("random_page_cost", "0.3".to_owned()),
+                ("cpu_operator_cost", "0.01".to_owned()),
+                // To start a worker takes longer than a page does.
+                ("max_parallel_workers_per_gather", "0".to_owned()),
             ],
             Purpose::Write => vec![
                 ("statement_timeout", "30s".to_owned()),

@@ -3,6 +3,7 @@
 mod faults;
 mod fencing;
 mod plans;
+mod pooler;
 #[path = "../../../../e2e/src/postgres.rs"]
 #[allow(dead_code, clippy::expect_used, reason = "shared with the whole-system tests, which use more of it")]
 pub mod running;
@@ -63,7 +64,7 @@ impl At {
             pool_size: 1,
             pool_overflow: 5,
             acquire_timeout: Duration::from_secs(10),
-            recycle: Duration::from_secs(3600),
+            recycle: Duration::from_hours(1),
             replicated: true,
         }
     }
