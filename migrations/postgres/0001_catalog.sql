@@ -27,8 +27,8 @@ CREATE TABLE config (
 --
 -- `words` is written by the program, not by `to_tsvector`, so that every make of the catalog finds the same files:
 -- Cyrillic words as their Russian stems, Latin ones as their English stems, all others as they are, with weight A in the
--- name, B in tags, C in the description; weight D are words that differ from their stem, for beginnings of words; and
--- without a place, behind an equals sign that no word has, one lexeme for each value that a filter asks for.
+-- name, B in tags, C in the description. Without a place, behind a sign that no word has: behind `~` words that differ
+-- from their stem, for beginnings of words, and behind `=` one lexeme for each value that a filter asks for.
 CREATE TABLE files (
     file_id             UUID     PRIMARY KEY,
     status              TEXT     NOT NULL CHECK (status IN ('active', 'deleted')),

@@ -8,8 +8,8 @@ use std::fmt::Write as _;
 use crate::catalog::exact;
 use crate::model::{Attr, Filter, TextQuery, TextTerm, stem, words};
 
-/// Places of words that differ from their stem: no phrase goes that far, for an attr has at most 4096 bytes.
-const BEYOND: usize = 16_383;
+/// The last place that a vector can tell; an attr of 4096 bytes has fewer words.
+const LAST: usize = 16_383;
 /// No phrase reaches over this distance: it keeps name, tags and description apart.
 const APART: usize = 2;
 
@@ -29,10 +29,10 @@ pub(super) fn words_of(attr: &Attr) -> String {
 fn add(text: &mut String, place: &mut usize, from: &str, weight: char) {
     for word in words(from) {
         let stem = stem(&word);
-        let _ = write!(text, "{stem}:{}{weight} ", (*place).min(BEYOND - 1));
+        let _ = write!(text, "{stem}:{}{weight} ", (*place).min(LAST));
         *place += 1;
         if stem != word {
-            let _ = write!(text, "{word}:{BEYOND}D ");
+            let _ = write!(text, "~{word} ");
         }
     }
     *place += APART;
@@ -40,7 +40,7 @@ fn add(text: &mut String, place: &mut usize, from: &str, weight: char) {
 
 /// The query that finds what matches text and filter; `None` when neither needs the index.
 pub(super) fn expression(text: Option<&TextQuery>, filter: &Filter) -> Option<String> {
-    let mut all: Vec<String> = text.into_iter().flat_map(|text| &text.terms).map(|term| quoted(term, "ABC")).collect();
+    let mut all: Vec<String> = text.into_iter().flat_map(|text| &text.terms).map(anywhere).collect();
     // Metadata have an index of their own.
     let others = Filter { metadata: Vec::new(), ..filter.clone() };
     all.extend(exact::of_filter(&others).into_iter().map(|tokens| {
@@ -53,17 +53,23 @@ pub(super) fn expression(text: Option<&TextQuery>, filter: &Filter) -> Option<St
 /// Where a term makes a file more relevant than in its description, and by how much.
 pub(super) const WEIGHTS: [(&str, i64); 2] = [("A", 8), ("B", 4)];
 
-/// The query for this term in these parts of a file. The beginning of a word is looked for in its unstemmed form too,
-/// which has no part of its own.
-pub(super) fn quoted(term: &TextTerm, parts: &str) -> String {
+/// The query for this term wherever it stands. It names no part: then the index alone knows the answer for a word, and no
+/// row is looked at to make sure. The beginning of a word is looked for in its unstemmed form too.
+fn anywhere(term: &TextTerm) -> String {
     match term {
-        TextTerm::Word(word) => format!("'{}':{parts}", stem(&plain(word))),
-        TextTerm::Prefix(beginning) if parts == "ABC" => format!("'{}':*", plain(beginning)),
-        TextTerm::Prefix(beginning) => format!("'{}':*{parts}", plain(beginning)),
-        TextTerm::Phrase(words) => {
-            let words: Vec<String> = words.iter().map(|word| format!("'{}':{parts}", stem(&plain(word)))).collect();
-            words.join(" <-> ")
-        }
+        TextTerm::Prefix(beginning) => format!("'{0}':* | '~{0}':*", plain(beginning)),
+        TextTerm::Word(_) | TextTerm::Phrase(_) => within(term, ""),
+    }
+}
+
+/// The query for this term in one part of a file.
+pub(super) fn within(term: &TextTerm, part: &str) -> String {
+    let mark = if part.is_empty() { "" } else { ":" };
+    let word = |word: &String| format!("'{}'{mark}{part}", stem(&plain(word)));
+    match term {
+        TextTerm::Word(one) => word(one),
+        TextTerm::Prefix(beginning) => format!("'{}':*{part}", plain(beginning)),
+        TextTerm::Phrase(words) => words.iter().map(word).collect::<Vec<_>>().join(" <-> "),
     }
 }
 

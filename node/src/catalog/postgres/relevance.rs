@@ -6,7 +6,7 @@
 use sqlx::{Postgres, QueryBuilder};
 
 use super::list::{ACTION, matches};
-use super::matching::{WEIGHTS, quoted};
+use super::matching::{WEIGHTS, within};
 use super::rows::columns;
 use crate::catalog::{CatalogError, CatalogResult};
 use crate::model::{FileQuery, Order, PageRequest, TextQuery};
@@ -30,7 +30,7 @@ pub(super) fn page(query: &FileQuery, text: &TextQuery, expression: &str) -> Cat
     for term in text.terms.iter().take(RANKED_TERMS) {
         for (part, weight) in WEIGHTS {
             sql.push(" + ").push(weight).push(" * (f.words @@ ");
-            sql.push_bind(quoted(term, part)).push("::text::tsquery)::int");
+            sql.push_bind(within(term, part)).push("::text::tsquery)::int");
         }
     }
     sql.push(" AS score");
