@@ -1,5 +1,7 @@
 //! A real PostgreSQL on a private socket, gone with the process that started it.
 
+#![allow(clippy::panic, clippy::expect_used, reason = "a test without its server has failed, and says why")]
+
 use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStdin, Command, Stdio};
@@ -183,6 +185,9 @@ fn programs() -> Option<PathBuf> {
 }
 
 /// A command that runs as somebody who is not root, whom PostgreSQL refuses, in a folder of theirs.
+///
+/// # Panics
+/// When the folder cannot be given to them.
 pub fn unprivileged(folder: &Path) -> Command {
     let root = Command::new("id").arg("-u").output().is_ok_and(|output| output.stdout.trim_ascii() == b"0");
     if !root {

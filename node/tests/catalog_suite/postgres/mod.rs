@@ -5,7 +5,7 @@ mod fencing;
 mod plans;
 mod pooler;
 #[path = "../../../../e2e/src/postgres.rs"]
-#[allow(dead_code, clippy::expect_used, reason = "shared with the whole-system tests, which use more of it")]
+#[allow(dead_code, reason = "shared with the whole-system tests, which use more of it")]
 pub mod running;
 mod schema;
 mod speed;
