@@ -9,6 +9,7 @@ use uuid::Uuid;
 use super::{DRAIN_PATIENCE, Process};
 use crate::commands::CommandError;
 use crate::commands::opening::{Opened, OpeningError};
+use crate::election::MastershipLost;
 use crate::element::{Closed, Element, ModeChanges};
 use crate::files::Files;
 use crate::http::Services;
@@ -53,6 +54,11 @@ impl Running {
     /// The element's id.
     pub(super) fn element_id(&self) -> Uuid {
         self.element.view().element_id
+    }
+
+    /// Returns when the mastership of this process has ended, with the reason.
+    pub(super) async fn mastership_ended(&self) -> MastershipLost {
+        self.opened.locked.election.ended().await
     }
 
     /// What handlers work with.
