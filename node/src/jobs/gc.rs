@@ -151,7 +151,7 @@ async fn purge_one(parts: &Gc<'_>, row: FileRow, report: &mut GcReport) -> Resul
         Some(Ok(AttrFile::Attr(attr))) if attr.file_id != id || attr.storage_path != *path => return Ok(()),
         Some(Ok(AttrFile::Attr(attr))) if parts.retention.is_past_grace(&attr, Timestamp::now()) => {
             tracing::info!(file_id = %id, path = %path, bytes = attr.file_size, "the bytes of a deleted file are removed: its grace is over");
-            parts.storage.purge(path).await?;
+            parts.storage.purge(parts.term, path).await?;
             report.purged += 1;
             report.purged_bytes += attr.file_size;
             parts.catalog.correct(parts.term, id, None).await?

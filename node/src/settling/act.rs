@@ -59,7 +59,8 @@ impl Settler {
                 Decision::Undo { .. } if !made_impossible => {
                     // Only after this can the attr not come any more; so what was seen before does not count.
                     hit("settle.before_unstage")?;
-                    self.storage.unstage(term, row.transaction_id).await?;
+                    let (operation, tx) = (row.operation_type, row.transaction_id);
+                    self.storage.make_impossible(term, operation, tx, &intent.storage_path).await?;
                     made_impossible = true;
                 }
                 Decision::Undo { remove_data } => {
