@@ -4,13 +4,13 @@ use std::fs;
 use std::path::Path;
 
 use anyhow::{Context, Result};
-use storage_element_e2e::{Node, Tokens, Wire};
+use storage_element_e2e::{Node, Tokens, Wire, multipart};
 
+use crate::disk;
 use crate::load::{exchange, get, megabytes_per_second};
 use crate::nginx::Nginx;
 use crate::plan::Plan;
 use crate::report::Report;
-use crate::{disk, multipart};
 
 const UPLOAD_BAR: f64 = 0.9;
 const DOWNLOAD_BAR: f64 = 0.9;

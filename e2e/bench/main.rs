@@ -7,7 +7,6 @@ mod disk;
 mod floor;
 mod large;
 mod load;
-mod multipart;
 mod nginx;
 mod plan;
 mod report;

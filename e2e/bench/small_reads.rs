@@ -3,10 +3,9 @@
 use std::fs;
 
 use anyhow::{Context, Result};
-use storage_element_e2e::{Node, Tokens, Wire};
+use storage_element_e2e::{Node, Tokens, Wire, multipart};
 
 use crate::load::{exchange, get, rate};
-use crate::multipart;
 use crate::nginx::Nginx;
 use crate::plan::Plan;
 use crate::report::Report;

@@ -3,12 +3,12 @@
 use std::path::Path;
 
 use anyhow::Result;
-use storage_element_e2e::{Node, Tokens, Wire};
+use storage_element_e2e::{Node, Tokens, Wire, multipart};
 
+use crate::floor;
 use crate::load::{exchange, rate};
 use crate::plan::Plan;
 use crate::report::Report;
-use crate::{floor, multipart};
 
 static CONTENT: [u8; 4096] = [b'x'; 4096];
 

@@ -8,6 +8,7 @@ pub mod client;
 pub mod content;
 pub mod ledger;
 pub mod metrics;
+pub mod multipart;
 pub mod node;
 pub mod setup;
 pub mod tmpfs;

@@ -55,7 +55,7 @@ fn shell_blocks(readme: &str) -> Result<Vec<String>> {
 fn path_with_cargo_of(root: &Path, folder: &Path) -> Result<String> {
     let bin = folder.join("bin");
     fs::create_dir(&bin)?;
-    let cargo = PathBuf::from(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
+    let cargo = PathBuf::from(std::env::var_os("CARGO").unwrap_or_else(|| env!("CARGO").into()));
     let script = format!(
         "#!/bin/sh\nsub=$1; shift\nexec {} \"$sub\" --manifest-path {}/Cargo.toml \"$@\"\n",
         cargo.display(),

@@ -18,9 +18,12 @@ async fn every_token_that_is_not_good_is_refused_with_its_reason() -> Result<()>
     };
     let good = standard_claims("user-1", "user");
     let now = now_seconds();
+    let mut expired = good.clone();
+    (expired["iat"], expired["exp"]) = (json!(now - 120), json!(now - 60));
     let cases = [
         ("not a token", "garbage".to_owned(), "INVALID_TOKEN"),
-        ("an expired one", changed("exp", json!(now - 60)), "TOKEN_EXPIRED"),
+        ("an expired one", tokens.claims(&expired), "TOKEN_EXPIRED"),
+        ("one that expires before it was issued", changed("exp", json!(now - 60)), "INVALID_TOKEN"),
         ("no expiry", changed("exp", json!(null)), "INVALID_TOKEN"),
         ("no issue time", changed("iat", json!(null)), "INVALID_TOKEN"),
         ("issued in the future", changed("iat", json!(now + 600)), "INVALID_TOKEN"),

@@ -8,9 +8,13 @@ use clap::Args;
 use http::Uri;
 use http_body_util::{BodyExt, Empty, Limited};
 use hyper_util::rt::TokioIo;
+use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpStream;
+use tokio_rustls::TlsConnector;
+use tokio_rustls::rustls::pki_types::ServerName;
 
 use super::{CommandError, CommandResult, ConfigArgs, FINDINGS, runtime};
+use crate::http::pinned_client;
 
 const PATIENCE: Duration = Duration::from_secs(10);
 const ANSWER_BYTES: usize = 64 * 1024;
@@ -23,12 +27,12 @@ pub(super) struct HealthcheckArgs {
 }
 
 pub(super) fn run(config: &ConfigArgs, args: &HealthcheckArgs) -> CommandResult {
-    let url = match &args.url {
-        Some(url) => url.clone(),
+    let (url, tls) = match &args.url {
+        Some(url) => (url.clone(), None),
         None => configured(config)?,
     };
     let (status, body) = runtime()?.block_on(async {
-        tokio::time::timeout(PATIENCE, ask(&url))
+        tokio::time::timeout(PATIENCE, ask(&url, tls))
             .await
             .unwrap_or_else(|_| Err(CommandError::Other(format!("{url} has not answered within 10 s"))))
     })?;
@@ -40,26 +44,46 @@ pub(super) fn run(config: &ConfigArgs, args: &HealthcheckArgs) -> CommandResult 
     Ok(ExitCode::from(FINDINGS))
 }
 
-fn configured(config: &ConfigArgs) -> Result<Uri, CommandError> {
-    let mut listen = config.load()?.server.listen;
+/// The node's own address; with its certificate, if it was given one.
+fn configured(config: &ConfigArgs) -> Result<(Uri, Option<TlsConnector>), CommandError> {
+    let config = config.load()?;
+    let tls = config.tls.cert_file.as_deref().map(pinned_client).transpose()?;
+    let mut listen = config.server.listen;
     match listen.ip() {
         IpAddr::V4(ip) if ip.is_unspecified() => listen.set_ip(Ipv4Addr::LOCALHOST.into()),
         IpAddr::V6(ip) if ip.is_unspecified() => listen.set_ip(Ipv6Addr::LOCALHOST.into()),
         _ => {}
     }
-    format!("http://{listen}/health/ready").parse().map_err(|error| CommandError::Other(format!("{listen}: {error}")))
+    let scheme = if tls.is_some() { "https" } else { "http" };
+    let url = format!("{scheme}://{listen}/health/ready");
+    Ok((url.parse().map_err(|error| CommandError::Other(format!("{listen}: {error}")))?, tls))
 }
 
-async fn ask(url: &Uri) -> Result<(http::StatusCode, String), CommandError> {
+type Answer = Result<(http::StatusCode, String), CommandError>;
+
+async fn ask(url: &Uri, tls: Option<TlsConnector>) -> Answer {
     let failed = |error: &dyn std::fmt::Display| CommandError::Other(format!("{url} cannot be asked: {error}"));
-    let host = url.host().filter(|_| url.scheme_str() == Some("http"));
-    let host = host.ok_or_else(|| failed(&"give an http:// address with a host"))?;
-    let stream = TcpStream::connect((host.trim_matches(['[', ']']), url.port_u16().unwrap_or(80)))
-        .await
-        .map_err(|error| failed(&error))?;
+    let host = url.host().filter(|_| tls.is_some() || url.scheme_str() == Some("http"));
+    let host = host.ok_or_else(|| {
+        failed(
+            &"give an http:// address with a host; a node with tls.cert_file is asked with --config and without --url",
+        )
+    })?;
+    let host = host.trim_matches(['[', ']']);
+    let stream = TcpStream::connect((host, url.port_u16().unwrap_or(80))).await.map_err(|error| failed(&error))?;
+    let Some(tls) = tls else { return exchange(url, stream).await };
+    let name = ServerName::try_from(host.to_owned()).map_err(|error| failed(&error))?;
+    exchange(url, tls.connect(name, stream).await.map_err(|error| failed(&error))?).await
+}
+
+async fn exchange<S>(url: &Uri, stream: S) -> Answer
+where
+    S: AsyncRead + AsyncWrite + Send + Unpin + 'static,
+{
+    let failed = |error: &dyn std::fmt::Display| CommandError::Other(format!("{url} cannot be asked: {error}"));
     let (mut sender, connection) =
         hyper::client::conn::http1::handshake(TokioIo::new(stream)).await.map_err(|error| failed(&error))?;
-    let authority = url.authority().map_or(host, http::uri::Authority::as_str);
+    let authority = url.authority().map_or("", http::uri::Authority::as_str);
     let request = http::Request::get(url.path_and_query().map_or("/", http::uri::PathAndQuery::as_str))
         .header(http::header::HOST, authority)
         .body(Empty::<bytes::Bytes>::new())

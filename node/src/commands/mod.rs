@@ -76,6 +76,10 @@ enum CommandError {
     #[error(transparent)]
     Key(#[from] crate::security::KeyError),
     #[error(transparent)]
+    Tls(#[from] crate::http::TlsError),
+    #[error(transparent)]
+    Otlp(#[from] crate::telemetry::otlp::OtlpError),
+    #[error(transparent)]
     Mint(#[from] crate::security::MintError),
     #[error(transparent)]
     Job(#[from] crate::jobs::JobError),

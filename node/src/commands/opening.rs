@@ -10,7 +10,7 @@ use uuid::Uuid;
 
 use crate::catalog::sqlite::{SqliteCatalog, SqliteOptions};
 use crate::catalog::{CatalogError, SharedCatalog};
-use crate::config::Config;
+use crate::config::{Config, S3Config};
 use crate::election::lock::LockElection;
 use crate::election::{Election, Role};
 use crate::element::{Adoption, CapacityRules, Element, ElementParts, RetentionRules, Threshold};
@@ -20,6 +20,7 @@ use crate::jobs::{self, JobError, Progress, RebuildReport};
 use crate::model::{FileIds, Term};
 use crate::settling::{KeyLocks, Live, SettleError, Settler, Successor, TakenOver, TakeoverError, take_over};
 use crate::storage::local::LocalStorage;
+use crate::storage::s3::{Patience, S3Options, S3Storage};
 use crate::storage::{SharedStorage, StorageError};
 use crate::telemetry::metrics::Metrics;
 
@@ -58,7 +59,6 @@ pub(super) struct Opened {
 
 /// Takes the locks, then opens storage and catalog. The catalog's schema is not looked at yet.
 pub(super) async fn lock(config: &Config) -> Result<Locked, OpeningError> {
-    let storage = LocalStorage::open(&config.storage.local.path)?;
     let database = &config.database.sqlite.path;
     let folder = database.parent().filter(|folder| !folder.as_os_str().is_empty());
     if let Some(folder) = folder {
@@ -68,9 +68,34 @@ pub(super) async fn lock(config: &Config) -> Result<Locked, OpeningError> {
             source,
         })?;
     }
-    let election = LockElection::acquire(&[storage.lock_path()?, beside(database)])?;
+    let (storage, election): (SharedStorage, _) = match &config.storage.s3 {
+        // A bucket has no locks: the catalog's is the one, and conditional writes do the rest.
+        Some(s3) => {
+            let election = LockElection::acquire(&[beside(database)])?;
+            (Arc::new(S3Storage::open(&s3_options(s3)).await?), election)
+        }
+        None => {
+            let storage = LocalStorage::open(&config.storage.local.path)?;
+            let election = LockElection::acquire(&[storage.lock_path()?, beside(database)])?;
+            (Arc::new(storage), election)
+        }
+    };
     let catalog = SqliteCatalog::open(database, SqliteOptions::default()).await?;
-    Ok(Locked { storage: Arc::new(storage), catalog: Arc::new(catalog), election: Arc::new(election) })
+    Ok(Locked { storage, catalog: Arc::new(catalog), election: Arc::new(election) })
+}
+
+fn s3_options(config: &S3Config) -> S3Options {
+    S3Options {
+        bucket: config.bucket.clone(),
+        prefix: config.prefix.clone(),
+        region: config.region.clone(),
+        endpoint: config.endpoint.clone(),
+        force_path_style: config.force_path_style,
+        ca_file: config.ca_file.clone(),
+        credential_files: config.access_key_id_file.clone().zip(config.secret_access_key_file.clone()),
+        allow_unconditional: config.allow_unconditional,
+        patience: Patience::default(),
+    }
 }
 
 /// `PATH.lock`: one process for one SQLite file, whatever volume it is used with.

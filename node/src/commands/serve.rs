@@ -16,11 +16,12 @@ use super::{CommandError, CommandResult, metrics, runtime};
 use crate::config::Config;
 use crate::element::{Closed, Element, ModeChanges};
 use crate::files::Files;
-use crate::http::{self, AppState, Cors, Front, Limits, Pages, Services};
+use crate::http::{self, AppState, Cors, Front, Limits, Pages, Services, TlsAcceptor};
 use crate::jobs::{Jobs, JobsParts, Progress};
 use crate::security::{Authenticator, KeyStore, TokenRules};
 use crate::telemetry::logs::{self, LogGuard};
 use crate::telemetry::metrics::Metrics;
+use crate::telemetry::otlp::Traces;
 
 /// How long operations past their intent may take to end after the last request has been answered.
 const DRAIN_PATIENCE: Duration = Duration::from_secs(10);
@@ -40,23 +41,36 @@ async fn serve(config: &Config, welcome: Option<Welcome>, guard: &Arc<LogGuard>)
     // Until a signal is listened for it ends the process at once: from the first write on it must not.
     let signalled = stop_signal()?;
     let keys = Arc::new(KeyStore::open(config.auth.jwt.keys.clone(), config.auth.jwt.operator_keys.clone())?);
+    let tls = tls(config)?;
+    let (traces, export) = config.tracing.endpoint.as_deref().map(Traces::open).transpose()?.unzip();
+    let traces = traces.unwrap_or_default();
     let listener = listen(config.server.listen).await?;
     let address = listener.local_addr().map_err(|source| listening(config.server.listen, source))?;
     let metrics = metrics()?;
     let opened = opening::open(config, opening::lock(config).await?, &metrics).await?;
     metrics.takeover();
     let (element, files) = opened.serve(config, &metrics).await?;
-    let state = AppState::starting(front(config, &keys, &metrics, element.view().element_id));
+    let state = AppState::starting(front(config, &keys, &metrics, &traces, element.view().element_id));
     let (modes, jobs) = background(&opened, &element, &files, &stop).await?;
-    state.open(services(&opened, &element, &files, (&modes, &jobs), guard));
+    state.open(services(&opened, &element, &files, (&modes, &jobs), &traces, guard));
 
+    // Spans are sent until the last request has ended.
+    let (last, exporting) = (CancellationToken::new(), TaskTracker::new());
+    if let Some(export) = export {
+        exporting.spawn(export.run(last.clone()));
+    }
     tasks.spawn(Arc::clone(&keys).watch(stop.clone()));
+    tasks.spawn(files.clone().watch_catalog(stop.clone()));
     tasks.spawn(Arc::clone(&jobs).gc_hourly(opened.locked.election.holder()));
     tasks.spawn(settle_on(&opened, &element, stop.clone()));
-    tasks.spawn(http::serve(listener, http::router(&state, beside(config)), limits(config), stop.clone()));
+    if let Some(tls) = tls.clone() {
+        tasks.spawn(tls.watch(stop.clone()));
+    }
+    let router = http::router(&state, beside(config));
+    tasks.spawn(http::serve(listener, tls.clone(), router, limits(config), stop.clone()));
     if let Some(admin) = config.server.admin_listen {
         let router = http::pages_router(&state, pages(config));
-        tasks.spawn(http::serve(listen(admin).await?, router, limits(config), stop.clone()));
+        tasks.spawn(http::serve(listen(admin).await?, tls, router, limits(config), stop.clone()));
     }
     tracing::info!(%address, "serving");
     let recovered = recover(&opened, &element, &stop);
@@ -79,6 +93,9 @@ async fn serve(config: &Config, welcome: Option<Welcome>, guard: &Arc<LogGuard>)
         jobs.ended().await;
     });
     shut_down(config, &opened, &element, &files, &tasks).await;
+    last.cancel();
+    exporting.close();
+    exporting.wait().await;
     Ok(ExitCode::SUCCESS)
 }
 
@@ -114,6 +131,14 @@ fn settle_on(opened: &Opened, element: &Arc<Element>, stop: CancellationToken) -
     async move { settler.run(|| element.term(), stop).await }
 }
 
+/// The certificate of every port that this node opens, if it was given one: a node that cannot use it must not serve
+/// without.
+fn tls(config: &Config) -> Result<Option<Arc<TlsAcceptor>>, CommandError> {
+    let files = config.tls.cert_file.as_deref().zip(config.tls.key_file.as_deref());
+    let tls = files.map(|(cert, key)| TlsAcceptor::open(cert, key, config.limits.header_timeout)).transpose()?;
+    Ok(tls.map(Arc::new))
+}
+
 /// Mode changes and jobs, which go on when their request has been answered.
 async fn background(
     opened: &Opened,
@@ -143,9 +168,10 @@ fn services(
     element: &Arc<Element>,
     files: &Files,
     (modes, jobs): (&Arc<ModeChanges>, &Arc<Jobs>),
+    traces: &Traces,
     guard: &Arc<LogGuard>,
 ) -> Services {
-    let (storage, log) = (Arc::clone(&opened.locked.storage), Arc::clone(guard));
+    let (storage, log, traces) = (Arc::clone(&opened.locked.storage), Arc::clone(guard), traces.clone());
     Services {
         files: files.clone(),
         element: Arc::clone(element),
@@ -157,11 +183,18 @@ fn services(
             scrape.folder_syncs = storage.folder_syncs();
             scrape.storage_broken = Some(storage.broken().is_some());
             scrape.log_lines_dropped = log.dropped_lines();
+            scrape.trace_spans_dropped = traces.dropped_spans();
         }),
     }
 }
 
-fn front(config: &Config, keys: &Arc<KeyStore>, metrics: &Arc<Metrics>, element_id: uuid::Uuid) -> Front {
+fn front(
+    config: &Config,
+    keys: &Arc<KeyStore>,
+    metrics: &Arc<Metrics>,
+    traces: &Traces,
+    element_id: uuid::Uuid,
+) -> Front {
     let jwt = &config.auth.jwt;
     let rules = TokenRules {
         issuer: jwt.issuer.clone(),
@@ -173,6 +206,7 @@ fn front(config: &Config, keys: &Arc<KeyStore>, metrics: &Arc<Metrics>, element_
     Front {
         authenticator: Arc::new(Authenticator::new(Arc::clone(keys), rules)),
         metrics: Arc::clone(metrics),
+        traces: traces.clone(),
         limits: limits(config),
         cors: Cors::new(&config.server.cors_origins),
         config: config.items().to_vec(),

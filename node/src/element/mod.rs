@@ -12,10 +12,12 @@ mod step;
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, Instant};
 
-use parking_lot::RwLock;
+use parking_lot::{Mutex, RwLock};
 use serde::Serialize;
 use storage_element_crds::Mode;
+use tokio::sync::Notify;
 use uuid::Uuid;
 
 pub use capacity::{Capacity, CapacityRules, Level, Threshold};
@@ -32,6 +34,11 @@ use crate::catalog::{SharedCatalog, Transition};
 use crate::election::{Election, Role};
 use crate::model::{Epoch, Term, Timestamp};
 use crate::storage::{SharedStorage, Space};
+
+/// How long a measurement of the volume counts where there is plenty of space.
+const MEASURED_FOR: Duration = Duration::from_millis(500);
+/// Space beyond the first level of alarm that no disk fills within that time.
+const PLENTY_BYTES: u64 = 8 << 30;
 
 /// What the element is right now, taken at one moment.
 #[derive(Clone, Debug, PartialEq, Serialize)]
@@ -77,8 +84,11 @@ pub struct Element {
     rules: CapacityRules,
     retention: RetentionRules,
     ledger: Arc<Ledger>,
+    measured: Mutex<Option<(Instant, Space)>>,
     /// The catalog holds what the attr files say: interrupted operations are settled, a due rebuild has ended.
     catalog_trusted: AtomicBool,
+    distrusted: Notify,
+    has_recovered: AtomicBool,
 }
 
 /// What an element is served with.
@@ -110,7 +120,10 @@ impl Element {
             rules: parts.rules,
             retention: parts.retention,
             ledger: Arc::default(),
+            measured: Mutex::default(),
             catalog_trusted: AtomicBool::new(false),
+            distrusted: Notify::new(),
+            has_recovered: AtomicBool::new(false),
         }
     }
 
@@ -167,10 +180,33 @@ impl Element {
         self.catalog_trusted.load(Ordering::Acquire)
     }
 
+    /// Whether this process has been through with recovering since it started.
+    pub fn has_recovered(&self) -> bool {
+        self.has_recovered.load(Ordering::Acquire)
+    }
+
+    /// The catalog has not answered: until it has, and everything is settled, reads take the attr files' word.
+    pub fn distrust_catalog(&self) {
+        if self.catalog_trusted.swap(false, Ordering::AcqRel) {
+            self.distrusted.notify_one();
+        }
+    }
+
+    /// Returns when the catalog was distrusted. For one waiter.
+    pub async fn catalog_distrusted(&self) {
+        self.distrusted.notified().await;
+    }
+
+    /// The catalog answers again and knows everything.
+    pub fn trust_catalog(&self) {
+        self.catalog_trusted.store(true, Ordering::Release);
+    }
+
     /// Settling and a due rebuild have ended: reads take the catalog's word, and writes are let in where the mode
     /// allows any.
     pub fn recovered(&self) {
         self.catalog_trusted.store(true, Ordering::Release);
+        self.has_recovered.store(true, Ordering::Release);
         if let (Some(term), true) = (self.term(), self.mode().is_writable()) {
             self.gate.open(term);
         }
@@ -208,15 +244,33 @@ impl Element {
     }
 
     async fn measure(&self) -> (Option<Space>, u64) {
-        let space = match self.storage.space().await {
-            Ok(space) => space,
+        // The sums matter only against a quota; without a catalog no upload is taken anyway.
+        let stored = match self.rules.quota_bytes {
+            Some(_) => self.catalog.totals().await.map_or(0, |totals| totals.active_bytes + totals.deleted_bytes),
+            None => 0,
+        };
+        (self.space().await, stored)
+    }
+
+    /// Space of the volume. Measured anew unless there was so much of it a moment ago that nothing written since can
+    /// matter.
+    async fn space(&self) -> Option<Space> {
+        let measured = *self.measured.lock();
+        if let Some((at, space)) = measured
+            && at.elapsed() < MEASURED_FOR
+            && space.available > self.rules.warning.free_bytes(space.total).saturating_add(PLENTY_BYTES)
+        {
+            return Some(space);
+        }
+        match self.storage.space().await {
+            Ok(space) => {
+                *self.measured.lock() = space.map(|space| (Instant::now(), space));
+                space
+            }
             Err(error) => {
                 tracing::warn!(%error, "the space left on the storage cannot be told");
                 None
             }
-        };
-        // The sums matter only against a quota; without a catalog no upload is taken anyway.
-        let totals = self.catalog.totals().await.unwrap_or_default();
-        (space, totals.active_bytes + totals.deleted_bytes)
+        }
     }
 }

@@ -6,6 +6,7 @@ mod announced;
 mod change;
 mod error;
 mod merge_patch;
+mod outage;
 mod protocol;
 mod reading;
 mod request;

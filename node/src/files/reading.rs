@@ -23,10 +23,13 @@ impl Files {
     /// A list or search.
     pub async fn list(&self, query: &FileQuery) -> FileResult<Page> {
         if !self.inner.element.catalog_trusted() {
-            let reason = "the catalog does not hold all files yet; files can be read by id".to_owned();
-            return Err(FileError::Recovering(reason));
+            return Err(self.inner.no_list());
         }
-        let mut page = self.inner.catalog.list(query).await?;
+        let mut page = self.inner.catalog.list(query).await.inspect_err(|error| {
+            if matches!(error, CatalogError::Unavailable { .. }) {
+                self.inner.element.distrust_catalog();
+            }
+        })?;
         page.rows = page.rows.into_iter().map(|row| self.inner.shown(row)).collect();
         Ok(page)
     }
@@ -49,6 +52,16 @@ impl Files {
 }
 
 impl Inner {
+    /// Why nothing can be listed.
+    fn no_list(&self) -> FileError {
+        if self.element.has_recovered() {
+            let reason = "it has not answered, or what was under way is not settled yet; files can be read by id";
+            FileError::DatabaseUnavailable(reason.to_owned())
+        } else {
+            FileError::Recovering("the catalog does not hold all files yet; files can be read by id".to_owned())
+        }
+    }
+
     /// A row as callers see it: its retention date is the one that counts.
     pub(super) fn shown(&self, mut row: FileRow) -> FileRow {
         row.attr.retention_until = self.element.retention().effective_until(&row.attr);
@@ -68,7 +81,10 @@ impl Inner {
                 Some(row) => Ok(self.catalog.blocked_by(id).await?.is_none().then_some(row)),
                 None => Ok(None),
             },
-            Err(CatalogError::Unavailable { .. }) => self.row_from_attr(id).await,
+            Err(CatalogError::Unavailable { .. }) => {
+                self.element.distrust_catalog();
+                self.row_from_attr(id).await
+            }
             Err(error) => Err(error.into()),
         }
     }

@@ -24,7 +24,8 @@ use super::received::{self, Unread};
 use super::request_id::{RequestId, X_REQUEST_ID};
 use super::state::{AppState, Front};
 use crate::telemetry::metrics::NO_ROUTE;
-use crate::telemetry::{TraceContext, request_span};
+use crate::telemetry::otlp::FinishedRequest;
+use crate::telemetry::request_span;
 
 const TRACEPARENT: HeaderName = HeaderName::from_static("traceparent");
 /// Answers are data: nothing in them may run, load or be framed.
@@ -36,7 +37,8 @@ pub async fn front(State(app): State<AppState>, mut request: Request, next: Next
     let front = app.front();
     let id = RequestId::of(request.headers());
     let traceparent = request.headers().get(TRACEPARENT).and_then(|value| value.to_str().ok());
-    let span = request_span(id.as_str(), &TraceContext::continue_from(traceparent));
+    let trace = front.traces.continue_from(traceparent);
+    let span = request_span(id.as_str(), &trace);
     let about = About::of(&request);
     let unread = received::watch(&mut request, &front.metrics);
     let audit = audit::begin(about.route(), &mut request);
@@ -57,6 +59,7 @@ pub async fn front(State(app): State<AppState>, mut request: Request, next: Next
         }
         let took = begun.elapsed();
         front.metrics.request(&about.method, about.route(), answer.status(), took);
+        front.traces.request(&trace, &about.finished(answer.status(), took));
         log(&about, answer.status(), error, took);
         answer
     }
@@ -96,6 +99,10 @@ impl About {
     /// The template of the path, such as `/api/v1/files/{id}`.
     fn route(&self) -> &str {
         self.route.as_ref().map_or(NO_ROUTE, MatchedPath::as_str)
+    }
+
+    fn finished(&self, status: StatusCode, took: Duration) -> FinishedRequest<'_> {
+        FinishedRequest { method: &self.method, route: self.route(), path: self.uri.path(), status, took }
     }
 
     /// Downloads count their bytes themselves, as they are sent.

@@ -40,6 +40,7 @@ mod schema;
 mod server;
 mod soon;
 mod state;
+mod tls;
 mod upload;
 
 pub use cors::Cors;
@@ -49,6 +50,7 @@ pub use openapi::openapi_json;
 pub use router::{Pages, pages_router, router};
 pub use server::{ClientAddress, serve};
 pub use state::{AppState, Front, Services};
+pub use tls::{TlsAcceptor, TlsError, pinned_client};
 
 #[cfg(test)]
 mod tests;

@@ -13,6 +13,7 @@ use crate::jobs::Jobs;
 use crate::security::Authenticator;
 use crate::settling::Settler;
 use crate::telemetry::metrics::{Metrics, Scrape};
+use crate::telemetry::otlp::Traces;
 
 /// What is there once the node has started: settled, its mode known.
 pub struct Services {
@@ -38,6 +39,8 @@ pub struct Front {
     pub authenticator: Arc<Authenticator>,
     /// What is counted.
     pub metrics: Arc<Metrics>,
+    /// Where spans of requests go.
+    pub traces: Traces,
     /// Limits of requests.
     pub limits: Limits,
     /// Who may call from a browser.

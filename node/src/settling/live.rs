@@ -28,6 +28,11 @@ impl Live {
         Owned { live: Arc::clone(self), tx }
     }
 
+    /// The transactions that have an owner now.
+    pub fn snapshot(&self) -> Vec<TransactionId> {
+        self.owned.lock().iter().copied().collect()
+    }
+
     /// Whether an operation owns `tx`.
     pub fn owns(&self, tx: TransactionId) -> bool {
         self.owned.lock().contains(&tx)

@@ -1,7 +1,8 @@
-//! What the node tells about itself: logs and metrics.
+//! What the node tells about itself: logs, metrics and traces.
 
 pub mod logs;
 pub mod metrics;
+pub mod otlp;
 
 mod request;
 

@@ -143,7 +143,8 @@ impl TlsConfig {
             cert_file: r.path(Ask(
                 "tls.cert_file",
                 "",
-                "PEM file with the certificate chain of the API, reloaded when it changes. Unset: plain HTTP.",
+                "PEM file with the certificate chain of the API (and of `server.admin_listen`), the node's own \
+                 certificate first. Reloaded when it changes. Unset: plain HTTP.",
             )),
             key_file: r.path(Ask("tls.key_file", "", "PEM file with its private key.")),
         };

@@ -72,7 +72,7 @@ impl<T> Guarded<T> {
         }
     }
 
-    fn wrote(&mut self, answer: Poll<io::Result<usize>>, cx: &mut Context<'_>) -> Poll<io::Result<usize>> {
+    fn wrote<R>(&mut self, answer: Poll<io::Result<R>>, cx: &mut Context<'_>) -> Poll<io::Result<R>> {
         if answer.is_ready() {
             self.write.stop();
         } else if self.write.has_passed(self.stall_timeout, cx) {
@@ -127,14 +127,17 @@ impl<T: AsyncRead + AsyncWrite + Unpin> AsyncWrite for Guarded<T> {
     }
 
     fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.io).poll_flush(cx)
+        // TLS takes bytes before the client does: what waits for the client is here.
+        let answer = Pin::new(&mut self.io).poll_flush(cx);
+        self.wrote(answer, cx)
     }
 
     /// Ends the answers, then reads and throws away what a client still sends, within bounds.
     fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         let this = &mut *self;
         if !this.is_shut {
-            ready!(Pin::new(&mut this.io).poll_shutdown(cx))?;
+            let answer = Pin::new(&mut this.io).poll_shutdown(cx);
+            ready!(this.wrote(answer, cx))?;
             this.is_shut = true;
         }
         if !this.framing.is_mid_request() {

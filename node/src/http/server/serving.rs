@@ -11,13 +11,21 @@ use tokio_util::task::TaskTracker;
 
 use super::connection::{Connections, Streams};
 use crate::http::limits::Limits;
+use crate::http::tls::TlsAcceptor;
 
 /// How long to wait after a connection could not be accepted: mostly there are too many open files.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 
 /// Serves `router` on `listener` until `stop` is cancelled: then no connection is accepted any more, running requests
-/// finish within `limits.drain_timeout`, and what still runs is cut. HTTP/1.1, and HTTP/2 with prior knowledge.
-pub async fn serve(listener: TcpListener, router: Router, limits: Limits, stop: CancellationToken) {
+/// finish within `limits.drain_timeout`, and what still runs is cut. HTTP/1.1 and HTTP/2: over TLS as the client chooses
+/// (ALPN), without TLS HTTP/2 with prior knowledge.
+pub async fn serve(
+    listener: TcpListener,
+    tls: Option<Arc<TlsAcceptor>>,
+    router: Router,
+    limits: Limits,
+    stop: CancellationToken,
+) {
     let (tracker, cut) = (TaskTracker::new(), CancellationToken::new());
     let permits = Arc::new(Semaphore::new(limits.connections));
     let drain_timeout = limits.drain_timeout;
@@ -25,9 +33,16 @@ pub async fn serve(listener: TcpListener, router: Router, limits: Limits, stop: 
     let connections = Arc::new(Connections::new(router, limits, stop.clone(), streams));
     while let Some(permit) = stop.run_until_cancelled(permits.clone().acquire_owned()).await {
         let Some((stream, client)) = stop.run_until_cancelled(accept(&listener)).await else { break };
-        let connections = connections.clone();
+        let (connections, tls, stop) = (connections.clone(), tls.clone(), stop.clone());
         tracker.spawn(async move {
-            connections.serve(stream, client).await;
+            match tls {
+                None => connections.serve(stream, client).await,
+                Some(tls) => match stop.run_until_cancelled(tls.accept(stream)).await {
+                    Some(Ok(stream)) => connections.serve(stream, client).await,
+                    Some(Err(reason)) => tracing::debug!(%client, %reason, "no TLS handshake"),
+                    None => {}
+                },
+            }
             drop(permit);
         });
     }

@@ -2,6 +2,7 @@
 
 mod pages;
 mod refusals;
+mod traces;
 
 use std::sync::{Arc, LazyLock};
 use std::time::Duration;
@@ -18,6 +19,7 @@ use super::router::{Pages, router};
 use super::state::{AppState, Front};
 use crate::security::{Authenticator, DevKeys, KeyStore, Role, TokenRules};
 use crate::telemetry::metrics::Metrics;
+use crate::telemetry::otlp::Traces;
 
 static KEYS: LazyLock<(tempfile::TempDir, DevKeys)> = LazyLock::new(|| {
     let folder = tempfile::tempdir().unwrap();
@@ -36,6 +38,7 @@ fn with(change: impl FnOnce(&mut Front)) -> AppState {
     let mut front = Front {
         authenticator: Arc::new(Authenticator::new(keys, TokenRules::default())),
         metrics: Arc::new(Metrics::new("test").unwrap()),
+        traces: Traces::off(),
         limits: Limits::default(),
         cors: Cors::default(),
         config: Vec::new(),

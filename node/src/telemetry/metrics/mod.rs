@@ -199,7 +199,7 @@ fn registered<C: Collector + Clone + 'static>(registry: &Registry, collector: C)
 }
 
 /// Methods have no bound in HTTP; the known ones keep their names.
-fn known_method(method: &Method) -> &'static str {
+pub(in crate::telemetry) fn known_method(method: &Method) -> &'static str {
     match *method {
         Method::GET => "GET",
         Method::HEAD => "HEAD",

@@ -52,6 +52,8 @@ pub struct Scrape {
     pub jobs_running: Vec<(&'static str, bool)>,
     /// Log lines that were dropped since start because nobody took them.
     pub log_lines_dropped: u64,
+    /// Spans that were dropped since start because the collector did not take them.
+    pub trace_spans_dropped: u64,
 }
 
 type Gauges = GenericGaugeVec<AtomicU64>;
@@ -72,6 +74,8 @@ impl Scrape {
         counter(&all, "catalog_transactions_total", "Write transactions of the catalog.", transactions)?;
         counter(&all, "folder_syncs_total", "Folders synced.", self.folder_syncs)?;
         counter(&all, "log_lines_dropped_total", "Log lines nobody took fast enough.", self.log_lines_dropped)?;
+        let spans = self.trace_spans_dropped;
+        counter(&all, "trace_spans_dropped_total", "Spans that the collector did not take.", spans)?;
         let (used, idle) = self.catalog_connections.unzip();
         let connections = [("used", used), ("idle", idle)];
         gauges(&all, "catalog_connections", "Connections of the catalog.", "state", &connections)?;

@@ -33,6 +33,7 @@ fn every_metric_has_its_name_and_labels() {
         storage_broken: Some(false),
         jobs_running: vec![("rebuild", false), ("verify", true)],
         log_lines_dropped: 0,
+        trace_spans_dropped: 2,
     };
     let text = metrics.render(&scrape).unwrap();
     for line in [
@@ -64,6 +65,7 @@ fn every_metric_has_its_name_and_labels() {
         r#"storage_element_job_running{kind="verify"} 1"#,
         r#"storage_element_catalog_connections{state="idle"} 2"#,
         "storage_element_storage_broken 0",
+        "storage_element_trace_spans_dropped_total 2",
         r#"storage_element_build_info{version="1.2.3"} 1"#,
     ] {
         assert!(text.lines().any(|found| found == line), "{line} is missing in\n{text}");

@@ -1,0 +1,46 @@
+//! When the catalog has not answered: reads by id go on from the attr files, and stay on them until what was under way
+//! is settled, so that no reader sees a file's revision go back.
+
+use std::time::Duration;
+
+use tokio_util::sync::CancellationToken;
+
+use super::Files;
+
+/// How often a catalog that does not answer is asked again.
+const ASK_EVERY: Duration = Duration::from_millis(250);
+
+impl Files {
+    /// Watches over outages of the catalog until told to stop: after each one settles, and only then lets reads take the
+    /// catalog's word again.
+    pub async fn watch_catalog(self, stop: CancellationToken) {
+        let watch = async {
+            loop {
+                self.inner.element.catalog_distrusted().await;
+                tracing::warn!("the catalog does not answer: reads by id go on from the attr files");
+                while !self.settled_again().await {
+                    tokio::time::sleep(ASK_EVERY).await;
+                }
+                self.inner.element.trust_catalog();
+                tracing::info!("the catalog answers again, and what was under way is settled");
+            }
+        };
+        let _ = stop.run_until_cancelled(watch).await;
+    }
+
+    /// Whether the catalog answers and knows everything that was under way when it did not.
+    async fn settled_again(&self) -> bool {
+        let inner = &self.inner;
+        // Operations that wait to tell the catalog what they have done: not those that begin from now on.
+        let under_way = inner.live.snapshot();
+        if inner.catalog.ping().await.is_err() {
+            return false;
+        }
+        if let Some(term) = inner.element.term()
+            && !inner.settler.round(term).await.is_ok_and(|round| round.failed == 0)
+        {
+            return false;
+        }
+        under_way.into_iter().all(|tx| !inner.live.owns(tx))
+    }
+}
