@@ -38,6 +38,16 @@ pub(super) enum Change {
     },
 }
 
+impl Change {
+    /// The next revision's bytes, if that is what it is.
+    fn next(&self) -> Option<Bytes> {
+        match self {
+            Self::New(_) => None,
+            Self::Attr { next, .. } => Some(next.clone()),
+        }
+    }
+}
+
 /// An operation that is ready for its intent. It holds its file and its place inside the gate until it has ended.
 pub(super) struct Operation {
     pub(super) pass: Pass,
@@ -108,7 +118,7 @@ impl Inner {
         let begun = Instant::now();
         let owned = match operation.announced.take() {
             Some(owned) => owned,
-            None => match self.prepare(&operation, &change, &points).await {
+            None => match self.prepare(&operation, change.next(), &points).await {
                 Ok(owned) => owned,
                 Err(error) => {
                     let _ = answer.send(Err(error));
@@ -125,15 +135,19 @@ impl Inner {
     }
 
     /// Stages what needs it and makes the intent durable. When it fails, nothing is left staged.
-    async fn prepare(&self, operation: &Operation, change: &Change, points: &Points) -> FileResult<Owned> {
+    async fn prepare(&self, operation: &Operation, next: Option<Bytes>, points: &Points) -> FileResult<Owned> {
         let (term, tx) = (operation.pass.term(), operation.intent.transaction_id);
         let owned = self.live.own(tx);
         // Staged in here and not by the request: a client that goes away must not leave it behind.
-        if let Change::Attr { next, .. } = change {
-            self.storage.stage_attr(term, tx, next.clone()).await?;
+        let staged = next.is_some();
+        if let Some(next) = next {
+            self.storage.stage_attr(term, tx, next).await?;
         }
         if let Err(error) = self.announce(term, &operation.intent, points).await {
-            self.unstage(operation, change).await;
+            // A new file removes itself when dropped.
+            if staged && let Err(error) = self.storage.unstage(term, tx).await {
+                tracing::warn!(transaction_id = %tx, %error, "a staged description could not be removed");
+            }
             return Err(error);
         }
         Ok(owned)
@@ -288,16 +302,6 @@ impl Inner {
         match timeout(left, self.catalog.commit(operation.pass.term(), commit)).await {
             Ok(verdict) => verdict.map_err(|error| error.to_string()),
             Err(_) => Err("the catalog has not answered".to_owned()),
-        }
-    }
-
-    /// Removes what an operation without an intent has staged. A new file does it itself when dropped.
-    async fn unstage(&self, operation: &Operation, change: &Change) {
-        if let Change::Attr { .. } = change {
-            let tx = operation.intent.transaction_id;
-            if let Err(error) = self.storage.unstage(operation.pass.term(), tx).await {
-                tracing::warn!(transaction_id = %tx, %error, "a staged description could not be removed");
-            }
         }
     }
 }

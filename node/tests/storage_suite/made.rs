@@ -6,8 +6,8 @@ use async_trait::async_trait;
 use bytes::Bytes;
 use futures_util::TryStreamExt;
 use sha2::{Digest, Sha256};
-use storage_node::model::{FileIds, Nonce, StoragePath, Term, storage_filename};
-use storage_node::storage::{NewFile, SharedStorage, Storage};
+use storage_node::model::{FileIds, Nonce, OperationType, StoragePath, Term, storage_filename};
+use storage_node::storage::{DataOrder, NewFile, SharedStorage, Storage};
 use uuid::Uuid;
 
 /// A make of storage.
@@ -89,10 +89,26 @@ impl Sample {
         assert!(read(storage, &self.path, 0..self.data.len() as u64).await == self.data, "other bytes than were sent");
     }
 
+    /// No attr says that it is there, and no data that waited for its attr is in sight.
     pub async fn is_absent(&self, storage: &dyn Storage) {
+        self.is_not_shown(storage).await;
+        if storage.order() == DataOrder::BeforeIntent {
+            assert_eq!(storage.data_stat(&self.path).await.unwrap(), None);
+        }
+    }
+
+    /// No attr says that it is there: so it does not exist, whatever lies at its data's key.
+    pub async fn is_not_shown(&self, storage: &dyn Storage) {
         assert_eq!(storage.attr(&self.path).await.unwrap(), None);
-        assert_eq!(storage.data_stat(&self.path).await.unwrap(), None);
         assert_eq!(storage.find_attr(self.id).await.unwrap(), None);
+    }
+
+    /// Settles it as a create that did not happen.
+    pub async fn undone(&self, storage: &dyn Storage, term: Term) {
+        storage.make_impossible(term, OperationType::FileCreate, self.tx, &self.path).await.unwrap();
+        storage.remove_data(&self.path).await.unwrap();
+        self.is_not_shown(storage).await;
+        assert_eq!(storage.data_stat(&self.path).await.unwrap(), None);
     }
 }
 
