@@ -74,7 +74,7 @@ impl Inner {
         match self.settler.settle_ended(row.pass.term(), &row.intent).await {
             Ok(Settled::Undone | Settled::TermOver) => {}
             other => {
-                tracing::warn!(transaction_id = %tx, ?other, "an upload that ended early is undone later, by settling")
+                tracing::warn!(transaction_id = %tx, ?other, "an upload that ended early is undone later, by settling");
             }
         }
         drop(row);

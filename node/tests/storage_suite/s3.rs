@@ -10,7 +10,7 @@ use bytes::Bytes;
 use futures_util::TryStreamExt;
 use storage_node::model::{AttrFile, OperationType};
 use storage_node::storage::s3::{Patience, S3Options, S3Storage};
-use storage_node::storage::{SharedStorage, Storage, StorageError};
+use storage_node::storage::{SharedStorage, StorageError};
 use uuid::Uuid;
 
 use crate::made::{Make, Place, Sample, read, term};
@@ -338,5 +338,15 @@ async fn wrong_credentials_are_refused_by_the_store() {
     let options = place.bucket.options(&place.bucket.endpoint, &place.prefix);
     let options = S3Options { credential_files: Some((id, secret)), ..options };
     let said = S3Storage::open(&options).await.err().unwrap().to_string();
-    assert!(said.contains("403") && !said.contains("else"), "{said}");
+    assert!(said.contains("the store answered 40") && !said.contains("else"), "{said}");
+}
+
+/// A bucket that is gone says nothing about a file: it must not look like one that was never there.
+#[tokio::test]
+async fn a_bucket_that_is_gone_is_not_a_file_that_is_gone() {
+    let place = S3.place().await;
+    let proxy = Proxy::start(&place.bucket).await;
+    let storage = place.through(&proxy).await;
+    proxy.rule("GET", ".attr.json", Fault::NoSuchBucket, usize::MAX);
+    assert!(storage.attr(&Sample::new(0).path).await.is_err());
 }

@@ -23,6 +23,8 @@ pub enum Fault {
     Late(Duration),
     /// 503 without the store hearing of it.
     Unavailable,
+    /// 404, but not of the object.
+    NoSuchBucket,
     /// After so many bytes of the answer the connection is closed.
     CutAnswer(usize),
 }
@@ -120,6 +122,12 @@ async fn serve(
     }
     let text = match fault {
         Some(Fault::Unconditional) => return put_anyway(bucket, &text, rest, &mut client).await,
+        Some(Fault::NoSuchBucket) => {
+            let body = "<Error><Code>NoSuchBucket</Code><Message>gone</Message></Error>";
+            let head = format!("HTTP/1.1 404 Not Found\r\ncontent-length: {}\r\nconnection: close\r\n\r\n", body.len());
+            client.write_all((head + body).as_bytes()).await?;
+            return client.shutdown().await;
+        }
         Some(Fault::Unavailable) => {
             client
                 .write_all(b"HTTP/1.1 503 Service Unavailable\r\ncontent-length: 0\r\nconnection: close\r\n\r\n")

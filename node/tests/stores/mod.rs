@@ -1,6 +1,7 @@
 //! Real S3 stores for tests: a versitygw of our own, or the one that `E2E_S3_ENDPOINT` names.
 
 #![allow(dead_code, reason = "each test program uses its part")]
+#![allow(clippy::expect_used)]
 
 mod faults;
 mod gate;

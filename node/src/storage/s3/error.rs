@@ -17,7 +17,7 @@ pub(super) struct Failure {
 /// What can be concluded from a request that did not succeed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Kind {
-    /// 404: the object, the upload or the bucket is not there.
+    /// 404: the object or the upload is not there.
     Missing,
     /// 412: the condition does not hold. Nothing was changed.
     Unmet,
@@ -36,6 +36,7 @@ pub(super) enum Kind {
 }
 
 impl Failure {
+    #[allow(clippy::needless_pass_by_value, reason = "`map_err` gives it by value")]
     pub(super) fn of<E>(error: SdkError<E>) -> Self
     where
         E: ProvideErrorMetadata + std::error::Error + 'static,
@@ -45,7 +46,8 @@ impl Failure {
         let kind = match (&error, status, code) {
             (SdkError::ConstructionFailure(_), ..) => Kind::Refused,
             (_, _, "QuotaExceeded" | "InsufficientStorage" | "XMinioStorageFull") | (_, Some(507), _) => Kind::Full,
-            (_, Some(404), _) => Kind::Missing,
+            // Only of what was named: a bucket or a user that is gone says nothing about a file. HEAD cannot tell.
+            (_, Some(404), "NoSuchKey" | "NotFound" | "NoSuchUpload" | "NoSuchVersion") => Kind::Missing,
             (_, Some(412), _) => Kind::Unmet,
             (_, Some(409), _) => Kind::Busy,
             (_, Some(416), _) => Kind::OutOfRange,

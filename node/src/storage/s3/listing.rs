@@ -12,13 +12,15 @@ use uuid::Uuid;
 
 use super::error::{Failure, Kind};
 use super::store::{Store, timestamp};
-use crate::model::{ATTR_SUFFIX, StoragePath, Timestamp, hour_folder, id_in_name};
+use crate::model::{ATTR_SUFFIX, Attr, StoragePath, Timestamp, hour_folder, id_in_name};
 use crate::storage::{StorageError, StorageResult};
 
 /// Names kept in all: about 10 MiB. A folder with more of them is read through each time, never held.
 const NAMES_KEPT: u64 = 40_000;
-/// How long a listing is believed about what it does not name: another node may have written since.
-const BELIEVED: Duration = Duration::from_secs(2);
+/// How long a listing is believed about what it does not name, for ids older than [`SETTLED_HOURS`].
+const BELIEVED: Duration = Duration::from_secs(5);
+/// A younger file may be on its way at another node: what a kept listing does not name is looked for again.
+const SETTLED_HOURS: i64 = 24;
 /// Listings at once.
 const AT_ONCE: usize = 4;
 
@@ -104,13 +106,17 @@ impl Listings {
     /// The path of the file with this id, from one listing of its hour folder.
     pub(super) async fn find(&self, store: &Store, id: Uuid) -> StorageResult<Option<StoragePath>> {
         let folder = hour_folder(id);
-        if let Some(known) = self.known(&folder, id) {
-            return Ok(known);
+        match self.known(&folder, id) {
+            Known::At(path) => return Ok(Some(path)),
+            Known::Absent => return Ok(None),
+            Known::Unsaid => {}
         }
         let _turn = self.asking.acquire().await.map_err(|_| closed(&folder))?;
         // Somebody may have listed it meanwhile.
-        if let Some(known) = self.known(&folder, id) {
-            return Ok(known);
+        match self.known(&folder, id) {
+            Known::At(path) => return Ok(Some(path)),
+            Known::Absent => return Ok(None),
+            Known::Unsaid => {}
         }
         // An empty one first: what is made while the listing runs is noted there.
         let listing =
@@ -152,16 +158,23 @@ impl Listings {
         Ok(found.and_then(|name| StoragePath::new(format!("{folder}/{name}"))))
     }
 
-    /// What kept listings say: where it is, or (recently) that it is not.
-    fn known(&self, folder: &str, id: Uuid) -> Option<Option<StoragePath>> {
-        let listing = self.kept.get(folder)?;
+    fn known(&self, folder: &str, id: Uuid) -> Known {
+        let Some(listing) = self.kept.get(folder) else { return Known::Unsaid };
         let name = listing.names.lock().get(&id).cloned();
-        match name {
-            Some(name) => Some(StoragePath::new(format!("{folder}/{name}"))),
-            None if listing.complete.load(Ordering::Acquire) && listing.made.elapsed() < BELIEVED => Some(None),
-            None => None,
+        if let Some(path) = name.and_then(|name| StoragePath::new(format!("{folder}/{name}"))) {
+            return Known::At(path);
         }
+        let age = Timestamp::now().millis() - Attr::time_of_id(id).millis();
+        let believed = listing.complete.load(Ordering::Acquire) && listing.made.elapsed() < BELIEVED;
+        if believed && age > SETTLED_HOURS * 3_600_000 { Known::Absent } else { Known::Unsaid }
     }
+}
+
+/// What the kept listings say about a file.
+enum Known {
+    At(StoragePath),
+    Absent,
+    Unsaid,
 }
 
 fn closed(folder: &str) -> StorageError {
