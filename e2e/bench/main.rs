@@ -27,7 +27,8 @@ fn main() -> Result<()> {
     let beside = std::env::current_exe()?.parent().context("the benchmark has no folder")?.to_owned();
     let folder = tempfile::Builder::new().prefix("bench-").tempdir_in(beside)?;
     let nginx = nginx::Nginx::start(folder.path())?;
-    let node = Setup::new().below(folder.path()).setting("logging.level", "info").start()?;
+    let mut node = Setup::new().below(folder.path()).setting("logging.level", "info").start()?;
+    node.keep_log_to_itself();
     let mut report = Report::new(plan.name);
 
     report.note("node, idle: RSS", node.memory_kib("VmRSS")?.div_ceil(1024), "MiB (bar: 40)");

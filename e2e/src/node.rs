@@ -41,11 +41,18 @@ pub struct Node {
     port: u16,
     environment: Vec<(String, String)>,
     child: Option<Child>,
+    ended: Option<ExitStatus>,
+    quiet: bool,
 }
 
 impl Node {
     pub(crate) fn new(binary: PathBuf, folder: TempDir, volume: PathBuf, config: PathBuf, port: u16) -> Self {
-        Self { binary, folder, volume, config, port, environment: Vec::new(), child: None }
+        Self { binary, folder, volume, config, port, environment: Vec::new(), child: None, ended: None, quiet: false }
+    }
+
+    /// Do not print the end of the log on drop: for a program that is no test.
+    pub fn keep_log_to_itself(&mut self) {
+        self.quiet = true;
     }
 
     /// Sets an environment variable for all later starts.
@@ -98,6 +105,7 @@ impl Node {
         let log = self.open_log()?;
         let mut command = self.command("serve");
         command.stdout(log.try_clone()?).stderr(log).stdin(Stdio::null());
+        self.ended = None;
         self.child = Some(command.spawn().with_context(|| format!("{} could not be run", self.binary.display()))?);
         Ok(())
     }
@@ -129,16 +137,19 @@ impl Node {
         Ok(self.child.is_some() && self.wait(Duration::ZERO)?.is_none())
     }
 
-    /// Waits for the process to end; `None` when it still runs after `patience`.
+    /// Waits for the process to end, or tells how it ended; `None` when it still runs after `patience`.
     ///
     /// # Errors
-    /// When the system does not say.
+    /// When it was never started.
     pub fn wait(&mut self, patience: Duration) -> Result<Option<ExitStatus>> {
-        let child = self.child.as_mut().context("the node does not run")?;
+        let Some(child) = self.child.as_mut() else {
+            return Ok(Some(self.ended.context("the node was never started")?));
+        };
         let begun = Instant::now();
         loop {
             if let Some(status) = child.try_wait()? {
                 self.child = None;
+                self.ended = Some(status);
                 return Ok(Some(status));
             }
             if begun.elapsed() >= patience {
@@ -272,7 +283,9 @@ impl Drop for Node {
             let _ = child.wait();
         }
         // The test runner shows what is printed only when the test fails, and then it is what one needs.
-        println!("--- end of the log of {}\n{}\n---", self.folder.path().display(), self.log_tail());
+        if !self.quiet {
+            println!("--- end of the log of {}\n{}\n---", self.folder.path().display(), self.log_tail());
+        }
         if std::env::var_os("E2E_KEEP").is_some() {
             self.folder.disable_cleanup(true);
         }

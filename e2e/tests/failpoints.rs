@@ -7,7 +7,7 @@ use std::sync::Mutex;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail, ensure};
-use storage_element_e2e::{Content, Ledger, Node, Setup, Started, Upload, binaries, check};
+use storage_element_e2e::{Answer, Content, Ledger, Node, Setup, Started, Upload, binaries, check};
 
 /// `abort` kills the process from inside, so that nothing of it runs any more.
 const SIGKILL: i32 = 9;
@@ -65,7 +65,7 @@ fn points() -> Result<Vec<String>> {
     let output = std::process::Command::new(&binary).arg("failpoints").output()?;
     ensure!(output.status.success(), "`{} failpoints` ended with {}", binary.display(), output.status);
     let points: Vec<String> = String::from_utf8(output.stdout)?.lines().map(str::to_owned).collect();
-    for operation in ["upload.", "update.", "delete.", "takeover."] {
+    for operation in ["upload.", "update.", "delete.", "mode.", "gc.", "takeover."] {
         ensure!(points.iter().any(|point| point.starts_with(operation)), "no fail point of {operation}: {points:?}");
     }
     Ok(points)
@@ -90,6 +90,7 @@ fn abort_at(point: &str) -> Result<()> {
     ensure!(died.signal() == Some(SIGKILL), "the point was never reached: the node ended with {died}");
     case.node.unset_env("FAILPOINTS");
     case.node.start()?;
+    case.can_be_done_again()?;
     case.run(|node, ledger| Box::pin(check::everything(node, ledger)))
 }
 
@@ -109,12 +110,16 @@ fn error_at(point: &str) -> Result<()> {
             case.node.unset_env("FAILPOINTS");
         }
     }
-    case.writes_return()?;
+    if !case.changes_mode() {
+        case.writes_return()?;
+    }
+    case.can_be_done_again()?;
     case.run(|node, ledger| Box::pin(check::everything(node, ledger)))
 }
 
 /// A node with a history, and a runtime for its clients.
 struct Case {
+    point: String,
     node: Node,
     ledger: Ledger,
     runtime: tokio::runtime::Runtime,
@@ -127,8 +132,11 @@ impl Case {
     /// so that its next start finds something to settle.
     fn begin(point: &str) -> Result<Self> {
         let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build()?;
-        let node = Setup::new().with_failpoints().start()?;
-        let mut case = Self { node, ledger: Ledger::new(), runtime };
+        // Only there a mode can change, and only elsewhere files can be deleted.
+        let mode = if point.starts_with("mode.") { "rw" } else { "edit" };
+        let setup = Setup::new().with_failpoints().setting("element.mode", mode);
+        let node = setup.setting("retention.deleted_grace_hours", 0).start()?;
+        let mut case = Self { point: point.to_owned(), node, ledger: Ledger::new(), runtime };
         for label in ["kept", "to-change", "to-delete"] {
             case.upload(label)?.context("no answer")?.expect(201)?;
         }
@@ -167,8 +175,15 @@ impl Case {
         Ok(())
     }
 
-    /// An upload, a change and a deletion, until the node is gone.
+    fn changes_mode(&self) -> bool {
+        self.point.starts_with("mode.")
+    }
+
+    /// An upload, a change and a deletion, and what the point is named for, until the node is gone.
     fn operate(&mut self) -> Result<()> {
+        if self.changes_mode() {
+            return self.change_mode().map(drop);
+        }
         self.upload("new")?;
         let (user, operator) = (self.node.client("user")?, self.node.client("operator")?);
         if self.node.is_running()? {
@@ -177,7 +192,65 @@ impl Case {
         if self.node.is_running()? {
             self.runtime.block_on(self.ledger.delete(&operator, "to-delete"))?;
         }
+        if self.point.starts_with("gc.") {
+            self.collect_garbage()?;
+        }
         Ok(())
+    }
+
+    /// A change of mode or a collection that was broken off is done when it is asked for once more.
+    fn can_be_done_again(&mut self) -> Result<()> {
+        if self.changes_mode() {
+            let answer = self.change_mode()?.context("no answer to the mode change")?.expect(200)?;
+            ensure!(answer.json()?["mode"] == "ro", "the mode did not change: {answer}");
+        }
+        if self.point.starts_with("gc.") {
+            let job = self.collect_garbage()?.context("no answer to the collection")?;
+            ensure!(job["state"] == "succeeded", "the collection ended with {job}");
+        }
+        Ok(())
+    }
+
+    /// A step to `ro` as an orchestrator takes it: prepare until prepared, then commit with a report; `None` when the
+    /// node is gone.
+    fn change_mode(&self) -> Result<Option<Answer>> {
+        let (admin, begun) = (self.node.client("admin")?, Instant::now());
+        let mut wish = serde_json::json!({"mode": "ro", "phase": "prepare", "transition_id": "step-1", "attempt": 1});
+        self.runtime.block_on(async {
+            while let Ok(answer) = admin.send_json("PUT", "/api/v1/admin/mode", &wish).await {
+                let phase = answer.json()?["phase"].take();
+                if wish["phase"] == "commit" || answer.status != 200 || answer.json()?["mode"] == "ro" {
+                    return Ok(Some(answer));
+                }
+                if phase == "prepared" {
+                    wish["phase"] = "commit".into();
+                    wish["report"] = serde_json::json!({"files": 3});
+                }
+                ensure!(begun.elapsed() < RETURN_PATIENCE, "the mode change is not prepared: {answer}");
+                tokio::time::sleep(Duration::from_millis(50)).await;
+            }
+            Ok(None)
+        })
+    }
+
+    /// Starts a collection and waits for its end; `None` when the node is gone.
+    fn collect_garbage(&self) -> Result<Option<serde_json::Value>> {
+        let (admin, begun) = (self.node.client("admin")?, Instant::now());
+        self.runtime.block_on(async {
+            let Ok(started) = admin.send_json("POST", "/api/v1/admin/gc", &serde_json::json!({})).await else {
+                return Ok(None);
+            };
+            let location = started.expect(202)?.header("location").context("no job's address")?.to_owned();
+            loop {
+                let Ok(job) = admin.get(&location).await else { return Ok(None) };
+                let job = job.expect(200)?.json()?;
+                if job["state"] != "running" {
+                    return Ok(Some(job));
+                }
+                ensure!(begun.elapsed() < RETURN_PATIENCE, "the collection does not end: {job}");
+                tokio::time::sleep(Duration::from_millis(50)).await;
+            }
+        })
     }
 
     /// The next write is taken: at once, or when the outage is over, or after a restart if the volume's state is not
@@ -200,7 +273,7 @@ impl Case {
         bail!("unreachable: the loop ends by itself")
     }
 
-    fn upload(&mut self, label: &str) -> Result<Option<storage_element_e2e::Answer>> {
+    fn upload(&mut self, label: &str) -> Result<Option<Answer>> {
         let (client, upload) = (self.node.client("user")?, Self::file(label));
         self.runtime.block_on(self.ledger.upload(&client, label, upload))
     }

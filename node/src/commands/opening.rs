@@ -138,9 +138,8 @@ pub(super) async fn open(config: &Config, locked: Locked, metrics: &Arc<Metrics>
     let round = settler.round(term).await?;
     tracing::info!(?round, "interrupted operations are settled");
     failpoint::hit("takeover.after_settling")?;
-    // What older terms had staged is kept while any transaction could still need it.
-    if round.is_clean() && taken_over.file.mode.is_writable() {
-        locked.storage.empty_trash().await?;
+    if taken_over.file.mode.is_writable() {
+        settler.empty_trash(round).await?;
     }
     failpoint::hit("takeover.after_empty_trash")?;
     Ok(Opened { locked, taken_over, settler, live, locks })

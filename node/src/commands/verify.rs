@@ -9,6 +9,7 @@ use tokio_util::sync::CancellationToken;
 use super::{CommandError, CommandResult, FINDINGS, opening, runtime, terminal};
 use crate::config::Config;
 use crate::jobs::{Finding, Progress, VerifyOptions, VerifyReport, verify};
+use crate::settling::KeyLocks;
 
 #[derive(Args)]
 pub(super) struct VerifyArgs {
@@ -47,7 +48,9 @@ async fn look(config: &Config, args: &VerifyArgs) -> Result<VerifyReport, Comman
     let options = VerifyOptions { deep: args.deep, repair, bytes_per_second: 0, since: None };
     let (progress, cancel) = (Arc::new(Progress::default()), CancellationToken::new());
     let mut tell = |finding: Finding| eprintln!("{}: {}", finding.path, finding.message);
-    let work = verify(&locked.storage, &locked.catalog, options, &progress, &cancel, &mut tell);
+    // No node runs: nobody else writes.
+    let alone = KeyLocks::default();
+    let work = verify(&locked.storage, &locked.catalog, &alone, options, &progress, &cancel, &mut tell);
     let report = terminal::watched("verifying", Arc::clone(&progress), cancel.clone(), work).await;
     locked.catalog.close().await;
     if let Some(term) = repair {

@@ -23,7 +23,7 @@ pub use error::{FileError, FileResult};
 pub use request::{Patch, RetentionWish, UploadFields};
 pub use upload::{Upload, UploadStart};
 
-use crate::catalog::SharedCatalog;
+use crate::catalog::{CatalogResult, SharedCatalog};
 use crate::election::Election;
 use crate::element::{Closed, Element, Pass};
 use crate::model::{Attr, FileIds};
@@ -113,6 +113,15 @@ impl Files {
             running: TaskTracker::new(),
         };
         Self { inner: Arc::new(inner) }
+    }
+
+    /// Gives no id at or below the highest one the catalog knows. For after a rebuild: before it, a catalog that was made
+    /// anew knew of none.
+    pub async fn raise_ids(&self) -> CatalogResult<()> {
+        if let Some(highest) = self.inner.catalog.highest_file_id().await? {
+            self.inner.ids.raise_to(highest);
+        }
+        Ok(())
     }
 
     /// Returns when every operation past its intent has ended. Nothing may be begun any more.

@@ -1,16 +1,18 @@
 //! Long work over all files: making the cache again, and verifying it.
 
+mod finding;
 mod gc;
 mod progress;
 mod rebuild;
 mod runner;
 mod verify;
 
+pub use finding::{Finding, FindingKind, VerifyReport};
 pub use gc::{Expire, GcReport};
 pub use progress::{Progress, ProgressView};
 pub use rebuild::{RebuildReport, rebuild};
 pub use runner::{JobRequest, Jobs, JobsParts, StartError};
-pub use verify::{Finding, FindingKind, VerifyOptions, VerifyReport, verify};
+pub use verify::{VerifyOptions, verify};
 
 use crate::catalog::CatalogError;
 use crate::storage::StorageError;

@@ -267,7 +267,8 @@ impl Jobs {
                 let mut tell = |finding: super::Finding| {
                     tracing::warn!(path = finding.path, kind = ?finding.kind, "verify: {}", finding.message);
                 };
-                serde_json::to_value(verify(storage, catalog, options, progress, cancel, &mut tell).await?)
+                let locks = &self.parts.locks;
+                serde_json::to_value(verify(storage, catalog, locks, options, progress, cancel, &mut tell).await?)
             }
             JobRequest::Gc { orphans } => {
                 let retention = *self.parts.element.retention();

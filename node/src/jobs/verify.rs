@@ -4,14 +4,16 @@ use std::collections::HashSet;
 use std::time::{Duration, Instant};
 
 use futures_util::TryStreamExt;
-use serde::Serialize;
 use sha2::{Digest, Sha256};
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
+use uuid::Uuid;
 
+use super::finding::{Finding, FindingKind, VerifyReport};
 use super::{JobError, Progress};
 use crate::catalog::{SharedCatalog, WalQuery};
 use crate::model::{Attr, AttrFile, FileIntent, FileRow, FileStatus, StoragePath, Term, Timestamp, WalStatus};
+use crate::settling::KeyLocks;
 use crate::storage::{DataStat, Found, SharedStorage};
 
 const BATCHES_AHEAD: usize = 4;
@@ -30,90 +32,10 @@ pub struct VerifyOptions {
     pub since: Option<Timestamp>,
 }
 
-/// Something that is not as it should be.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "snake_case")]
-pub enum FindingKind {
-    /// An attr whose data is not there.
-    MissingData,
-    /// Data of another size than its attr says.
-    SizeMismatch,
-    /// Data with another SHA-256 than its attr says.
-    ChecksumMismatch,
-    /// An attr without a row.
-    MissingRow,
-    /// A row that says something else than its attr.
-    StaleRow,
-    /// A row without an attr.
-    RowWithoutAttr,
-    /// Data that neither an attr nor an open transaction knows.
-    OrphanData,
-    /// An attr that cannot be read.
-    DamagedAttr,
-}
-
-/// One finding.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
-pub struct Finding {
-    /// What is wrong.
-    pub kind: FindingKind,
-    /// With which file.
-    pub path: String,
-    /// In words.
-    pub message: String,
-}
-
-/// What was verified and found.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
-pub struct VerifyReport {
-    /// Attr files.
-    pub files: u64,
-    /// Bytes they describe.
-    pub bytes: u64,
-    /// Attrs whose data is not there.
-    pub missing_data: u64,
-    /// Data of another size.
-    pub size_mismatch: u64,
-    /// Data with another checksum.
-    pub checksum_mismatch: u64,
-    /// Attrs without a row.
-    pub missing_row: u64,
-    /// Rows that say something else than their attr.
-    pub stale_row: u64,
-    /// Rows without an attr.
-    pub row_without_attr: u64,
-    /// Data that nobody knows.
-    pub orphan_data: u64,
-    /// Attrs that cannot be read.
-    pub damaged_attr: u64,
-    /// Rows repaired.
-    pub repaired: u64,
-    /// How long it took.
-    pub duration_ms: u64,
-}
-
-impl VerifyReport {
-    /// Whether nothing was found, or everything found was repaired.
-    pub const fn is_clean(&self) -> bool {
-        self.findings() == self.repaired
-    }
-
-    /// How much was found.
-    pub const fn findings(&self) -> u64 {
-        self.missing_data
-            + self.size_mismatch
-            + self.checksum_mismatch
-            + self.missing_row
-            + self.stale_row
-            + self.row_without_attr
-            + self.orphan_data
-            + self.damaged_attr
-    }
-}
-
 struct Verifier<'a> {
     storage: &'a SharedStorage,
     catalog: &'a SharedCatalog,
+    files: &'a KeyLocks<Uuid>,
     options: VerifyOptions,
     progress: &'a Progress,
     cancel: &'a CancellationToken,
@@ -125,10 +47,12 @@ struct Verifier<'a> {
     tell: &'a mut (dyn FnMut(Finding) + Send + Sync),
 }
 
-/// Verifies every file. Each finding is also told to `tell` as it comes.
+/// Verifies every file. Each finding is also told to `tell` as it comes. Writes may go on meanwhile: a row is only judged
+/// and repaired under its file's lock.
 pub async fn verify(
     storage: &SharedStorage,
     catalog: &SharedCatalog,
+    files: &KeyLocks<Uuid>,
     options: VerifyOptions,
     progress: &Progress,
     cancel: &CancellationToken,
@@ -140,6 +64,7 @@ pub async fn verify(
     let mut verifier = Verifier {
         storage,
         catalog,
+        files,
         options,
         progress,
         cancel,
@@ -213,12 +138,13 @@ impl Verifier<'_> {
         self.row(attr).await
     }
 
-    /// Data without attr. What was seen may be a moment old: a file may have been completed meanwhile.
+    /// Data without attr. What was seen may be a moment old, so it is looked at again, in this order: an upload announces
+    /// itself before its data is in place, and its attr comes before its row is closed.
     async fn orphan(&mut self, path: &StoragePath) -> Result<(), JobError> {
-        if self.announced.contains(path) || self.storage.attr(path).await?.is_some() {
+        if self.announced.contains(path) || announced(self.catalog).await?.contains(path) {
             return Ok(());
         }
-        if self.storage.data_stat(path).await?.is_some() && !announced(self.catalog).await?.contains(path) {
+        if self.storage.attr(path).await?.is_none() && self.storage.data_stat(path).await?.is_some() {
             let message = "no attr file and no open transaction knows it; `gc {\"orphans\": true}` sets it aside";
             self.found(FindingKind::OrphanData, path, message.to_owned());
         }
@@ -277,24 +203,24 @@ impl Verifier<'_> {
 
     async fn row(&mut self, attr: Attr) -> Result<(), JobError> {
         let id = attr.file_id;
-        let kind = match self.catalog.file(id).await? {
-            Some(row) if row.attr == attr && !row.damaged => return Ok(()),
-            Some(_) => FindingKind::StaleRow,
-            None => FindingKind::MissingRow,
-        };
-        // A write may have come between the scan and the look at the row: only what still differs is a finding.
+        if self.catalog.file(id).await?.is_some_and(|row| row.attr == attr && !row.damaged) {
+            return Ok(());
+        }
+        // A write may be on its way, or may have come since the scan: only what still differs under the lock is a
+        // finding. What an interrupted operation has left is settling's to tell.
+        let _lock = self.files.lock(id).await;
+        if announced(self.catalog).await?.contains(&attr.storage_path) {
+            return Ok(());
+        }
         let Some(now) = self.storage.attr(&attr.storage_path).await? else { return Ok(()) };
         let Ok(AttrFile::Attr(attr)) = AttrFile::parse(&now.bytes) else { return Ok(()) };
         let row = self.catalog.file(id).await?;
-        if row.as_ref().is_some_and(|row| row.attr == *attr && !row.damaged) {
-            return Ok(());
-        }
-        let path = attr.storage_path.clone();
-        let message = match kind {
-            FindingKind::MissingRow => "the catalog does not know it",
-            _ => "the catalog says something else than its attr file",
+        let (kind, message) = match &row {
+            Some(row) if row.attr == *attr && !row.damaged => return Ok(()),
+            Some(_) => (FindingKind::StaleRow, "the catalog says something else than its attr file"),
+            None => (FindingKind::MissingRow, "the catalog does not know it"),
         };
-        self.found(kind, &path, message.to_owned());
+        self.found(kind, &attr.storage_path, message.to_owned());
         let blocked_by = row.and_then(|row| row.blocked_by);
         self.repair(id, Some(FileRow { attr: *attr, cached_at: Timestamp::now(), damaged: false, blocked_by })).await
     }
@@ -311,6 +237,10 @@ impl Verifier<'_> {
                     return Err(JobError::Cancelled);
                 }
                 let path = &row.attr.storage_path;
+                if self.storage.attr(path).await?.is_some() {
+                    continue;
+                }
+                let _lock = self.files.lock(row.attr.file_id).await;
                 if self.storage.attr(path).await?.is_some() || self.catalog.file(row.attr.file_id).await?.is_none() {
                     continue;
                 }
@@ -320,7 +250,7 @@ impl Verifier<'_> {
         }
     }
 
-    async fn repair(&mut self, id: uuid::Uuid, row: Option<FileRow>) -> Result<(), JobError> {
+    async fn repair(&mut self, id: Uuid, row: Option<FileRow>) -> Result<(), JobError> {
         let Some(term) = self.options.repair else { return Ok(()) };
         if !self.catalog.correct(term, id, row).await? {
             return Err(JobError::TermOver);
@@ -330,17 +260,7 @@ impl Verifier<'_> {
     }
 
     fn found(&mut self, kind: FindingKind, path: &StoragePath, message: String) {
-        let count = match kind {
-            FindingKind::MissingData => &mut self.report.missing_data,
-            FindingKind::SizeMismatch => &mut self.report.size_mismatch,
-            FindingKind::ChecksumMismatch => &mut self.report.checksum_mismatch,
-            FindingKind::MissingRow => &mut self.report.missing_row,
-            FindingKind::StaleRow => &mut self.report.stale_row,
-            FindingKind::RowWithoutAttr => &mut self.report.row_without_attr,
-            FindingKind::OrphanData => &mut self.report.orphan_data,
-            FindingKind::DamagedAttr => &mut self.report.damaged_attr,
-        };
-        *count += 1;
+        self.report.count(kind);
         (self.tell)(Finding { kind, path: path.to_string(), message });
     }
 }

@@ -143,7 +143,9 @@ async fn identify(
         })
     });
     let (rebuild, mode) = match judge(in_storage, in_catalog, successor.adoption, successor.expected_id) {
-        Verdict::Refuse(reason) => return Err(TakeoverError::Refused(reason)),
+        Verdict::Refuse(reason) => {
+            return Err(TakeoverError::Refused(format!("{reason} (looked at storage {})", storage.place())));
+        }
         Verdict::Serve { rebuild, mode } => (rebuild, Some(mode)),
         Verdict::Create { rebuild } => (rebuild, None),
         Verdict::Adopt => (true, None),

@@ -96,7 +96,7 @@ impl Ground {
             metrics,
         });
         element.recovered();
-        Node { storage, catalog, element, files, settler, term: taken_over.term }
+        Node { storage, catalog, element, files, settler, locks, term: taken_over.term }
     }
 }
 
@@ -110,6 +110,7 @@ pub struct Node {
     pub element: Arc<Element>,
     pub files: Files,
     pub settler: Settler,
+    pub locks: Arc<KeyLocks<Uuid>>,
     pub term: Term,
 }
 
@@ -183,7 +184,7 @@ impl Node {
         let (progress, cancel) = (Progress::default(), CancellationToken::new());
         let mut findings = Vec::new();
         let mut tell = |finding| findings.push(finding);
-        jobs::verify(&self.storage, &self.catalog, options, &progress, &cancel, &mut tell).await.unwrap();
+        jobs::verify(&self.storage, &self.catalog, &self.locks, options, &progress, &cancel, &mut tell).await.unwrap();
         assert_eq!(findings, Vec::new());
     }
 }

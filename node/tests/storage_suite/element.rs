@@ -49,3 +49,12 @@ pub async fn answers_a_probe(place: &dyn Place) {
     }
     assert_eq!(place.staged().await, Vec::<String>::new());
 }
+
+pub async fn keeps_reports_of_mode_changes(place: &dyn Place) {
+    let storage = place.open().await;
+    for content in ["{\"first\": 1, \"long\": \"........\"}", "{\"again\": 1}"] {
+        storage.write_transition_report("t1-1", "t1", Bytes::from(content)).await.unwrap();
+        assert_eq!(place.get(".element/transitions/t1.json").await.unwrap(), content.as_bytes());
+    }
+    assert!(!storage.holds_files().await.unwrap());
+}

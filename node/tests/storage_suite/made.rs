@@ -57,6 +57,18 @@ impl Sample {
         Self { id, tx, path, data, attr: format!("{{\"tx\":\"{tx}\"}}").into() }
     }
 
+    /// The attr of the same file, deleted.
+    pub fn deleted(&self) -> Vec<u8> {
+        let attr = serde_json::json!({
+            "schema_version": 1, "file_id": self.id, "original_filename": "a paper.txt",
+            "storage_filename": self.path.file_name(), "storage_path": self.path, "file_size": self.data.len(),
+            "content_type": "text/plain", "checksum": self.checksum(), "created_at": "2026-01-01T00:00:00Z",
+            "updated_at": "2026-01-01T00:00:00Z", "created_by_id": "u", "created_by_username": "u", "revision": 2,
+            "status": "deleted", "epoch": 1, "tx": self.tx, "write_id": Uuid::new_v4(),
+        });
+        attr.to_string().into_bytes()
+    }
+
     pub fn checksum(&self) -> String {
         hex::encode(Sha256::digest(&self.data))
     }

@@ -81,3 +81,23 @@ pub async fn durable_and_removed_as_often_as_asked(place: &dyn Place) {
     let never = StoragePath::new("2001/01/01/00/never").unwrap();
     storage.remove_data(&never).await.unwrap();
 }
+
+pub async fn purged_and_set_aside_as_often_as_asked(place: &dyn Place) {
+    let (storage, term) = (place.open().await, term(1));
+    storage.begin_term(term).await.unwrap();
+    let neighbour = Sample::new(10).published(storage.as_ref(), term).await;
+    let sample = Sample::new(10).published(storage.as_ref(), term).await;
+    place.put(&sample.path.attr_path(), &sample.deleted()).await;
+    for _ in 0..2 {
+        storage.purge(term, &sample.path).await.unwrap();
+        sample.is_absent(storage.as_ref()).await;
+        assert_eq!(storage.data_stat(&sample.path).await.unwrap(), None);
+    }
+    let orphan = Sample::new(10);
+    place.put(orphan.path.as_str(), &orphan.data).await;
+    assert!(storage.quarantine(&orphan.path).await.unwrap());
+    assert!(!storage.quarantine(&orphan.path).await.unwrap());
+    orphan.is_absent(storage.as_ref()).await;
+    assert_eq!(place.get(&format!(".quarantine/{}", orphan.path)).await.unwrap(), orphan.data);
+    neighbour.is_whole(storage.as_ref()).await;
+}

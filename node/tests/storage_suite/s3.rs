@@ -296,15 +296,7 @@ async fn a_purged_file_leaves_a_tombstone() {
     // What no attr calls deleted is not removed.
     assert!(matches!(storage.purge(term, &sample.path).await, Err(StorageError::Conflict { .. })));
     sample.is_whole(storage.as_ref()).await;
-    let name = sample.path.file_name();
-    let attr = serde_json::json!({
-        "schema_version": 1, "file_id": sample.id, "original_filename": "a paper.txt", "storage_filename": name,
-        "storage_path": sample.path, "file_size": 10, "content_type": "text/plain", "checksum": "0".repeat(64),
-        "created_at": "2026-01-01T00:00:00Z", "updated_at": "2026-01-01T00:00:00Z", "created_by_id": "u",
-        "created_by_username": "u", "revision": 2, "status": "deleted", "epoch": 3, "tx": sample.tx,
-        "write_id": Uuid::new_v4(),
-    });
-    place.put(&sample.path.attr_path(), attr.to_string().as_bytes()).await;
+    place.put(&sample.path.attr_path(), &sample.deleted()).await;
     for _ in 0..2 {
         storage.purge(term, &sample.path).await.unwrap();
         sample.is_not_shown(storage.as_ref()).await;

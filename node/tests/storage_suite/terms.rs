@@ -137,3 +137,13 @@ pub async fn an_older_one_does_not_begin_after_a_newer(place: &dyn Place) {
     file.publish().await.unwrap();
     sample.is_whole(successor.as_ref()).await;
 }
+
+pub async fn say_whether_anything_is_staged(place: &dyn Place) {
+    let (storage, term) = (place.open().await, term(1));
+    storage.begin_term(term).await.unwrap();
+    assert!(storage.staging_is_empty(term).await.unwrap());
+    let file = Sample::new(10).staged(storage.as_ref(), term).await;
+    assert!(!storage.staging_is_empty(term).await.unwrap());
+    file.publish().await.unwrap();
+    assert!(storage.staging_is_empty(term).await.unwrap());
+}

@@ -101,7 +101,15 @@ impl Catalog for SqliteCatalog {
     }
 
     async fn file(&self, file_id: Uuid) -> CatalogResult<Option<FileRow>> {
-        files::by_id(&self.read()?, file_id).await
+        if let Some(row) = self.remembered.get(file_id) {
+            return Ok(Some(row));
+        }
+        let looked = self.remembered.look(file_id);
+        let row = files::by_id(&self.read()?, file_id).await?;
+        if let Some(row) = &row {
+            self.remembered.remember(looked, row);
+        }
+        Ok(row)
     }
 
     async fn files(&self, ids: &[Uuid]) -> CatalogResult<Vec<FileRow>> {

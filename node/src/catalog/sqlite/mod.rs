@@ -19,6 +19,7 @@ mod open;
 mod reading;
 mod rebuild;
 mod relevance;
+mod remembered;
 mod request;
 mod retention;
 mod rows;
@@ -40,6 +41,7 @@ use tokio::task::JoinHandle;
 
 use self::open::Place;
 use self::reading::Readers;
+use self::remembered::Remembered;
 use self::request::{Act, Durability, Reply, Request};
 use self::writer::Writer;
 use super::lane::Lane;
@@ -70,6 +72,7 @@ pub struct SqliteCatalog {
     requests: Mutex<Option<mpsc::Sender<Request>>>,
     writer: Mutex<Option<JoinHandle<()>>>,
     readers: ArcSwap<Readers>,
+    remembered: Arc<Remembered>,
 }
 
 impl SqliteCatalog {
@@ -85,7 +88,9 @@ impl SqliteCatalog {
         let (requests, taken) = mpsc::channel(WAITING_LIMIT);
         let transactions = Arc::new(AtomicU64::new(0));
         let lane = Lane::new(taken, GROUP_LIMIT);
-        let writer = Writer::new(place.clone(), lane, Arc::clone(&transactions), conn, identity);
+        let remembered = Arc::new(Remembered::new());
+        let seen = Arc::clone(&remembered);
+        let writer = Writer::new(place.clone(), lane, Arc::clone(&transactions), (conn, identity), seen);
         let readers = ArcSwap::from_pointee(Readers::new(&place, identity));
         Ok(Self {
             place,
@@ -94,6 +99,7 @@ impl SqliteCatalog {
             // Ends by itself when the catalog is dropped; `close` waits for it.
             writer: Mutex::new(Some(tokio::spawn(writer.run()))),
             readers,
+            remembered,
         })
     }
 

@@ -29,6 +29,7 @@ impl SqliteCatalog {
         if readers.identity == identity {
             return Ok(readers.pool.clone());
         }
+        self.remembered.forget_all();
         let fresh = Arc::new(Readers::new(&self.place, identity));
         self.readers.store(Arc::clone(&fresh));
         Ok(fresh.pool.clone())

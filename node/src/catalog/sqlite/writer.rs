@@ -9,6 +9,7 @@ use super::closing::{self, Closing};
 use super::error::{again, said};
 use super::intents::{self, PreparedIntent};
 use super::open::{FileIdentity, Place};
+use super::remembered::Remembered;
 use super::request::{Alone, Durability, Reply, Request};
 use crate::catalog::lane::Lane;
 use crate::catalog::{CatalogError, CatalogResult, CommitVerdict, IntentVerdict};
@@ -19,6 +20,8 @@ pub(super) struct Writer {
     lane: Lane<Request>,
     transactions: Arc<AtomicU64>,
     open: Option<Open>,
+    /// What readers keep of rows, to be forgotten before an answer says that one has changed.
+    remembered: Arc<Remembered>,
 }
 
 struct Open {
@@ -35,11 +38,11 @@ impl Writer {
         place: Place,
         lane: Lane<Request>,
         transactions: Arc<AtomicU64>,
-        conn: SqliteConnection,
-        identity: FileIdentity,
+        (conn, identity): (SqliteConnection, FileIdentity),
+        remembered: Arc<Remembered>,
     ) -> Self {
         let open = Some(Open { conn, identity, durability: Durability::Durable });
-        Self { place, lane, transactions, open }
+        Self { place, lane, transactions, open, remembered }
     }
 
     /// Works until nobody can ask any more, then carries the log over into the database and closes it.
@@ -99,11 +102,23 @@ impl Writer {
                 closings.iter().map(|_| Err(again(&error))).collect(),
             ),
         };
+        self.forget(&closings);
         for (reply, verdict) in intent_replies.into_iter().zip(intent_verdicts) {
             let _ = reply.send(verdict);
         }
         for (reply, verdict) in close_replies.into_iter().zip(close_verdicts) {
             let _ = reply.send(verdict);
+        }
+    }
+
+    /// Rows that these closings have changed, whatever became of them.
+    fn forget(&self, closings: &[Closing]) {
+        for closing in closings {
+            match closing.file_id() {
+                Some(file_id) => self.remembered.forget(file_id),
+                // A transaction undone or failed names no file here, and is rare.
+                None => self.remembered.forget_all(),
+            }
         }
     }
 
@@ -133,6 +148,7 @@ impl Writer {
                 Err(error) => Err(error),
             }
         };
+        self.remembered.forget_all();
         work.answer(result);
     }
 

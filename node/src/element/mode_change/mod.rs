@@ -56,6 +56,17 @@ impl ModeChanges {
 
     /// Changes the mode, or does one phase of it.
     pub async fn change(self: &Arc<Self>, request: ModeRequest) -> Result<ModeAnswer, ModeError> {
+        if !self.element.catalog_trusted() {
+            // Recovery opens the door when it ends: a change would be let down by it.
+            return Err(ModeError::Recovering);
+        }
+        // A task of its own: a client that goes away must not stop a change between its file and its row.
+        let this = Arc::clone(self);
+        let work = self.tasks.spawn(async move { this.carry_out(request).await });
+        work.await.unwrap_or_else(|error| Err(ModeError::OutcomeUnknown(error.to_string())))
+    }
+
+    async fn carry_out(self: &Arc<Self>, request: ModeRequest) -> Result<ModeAnswer, ModeError> {
         let Ok(turn) = self.turn.try_lock() else {
             return Err(ModeError::InProgress("another request about the mode is being carried out".to_owned()));
         };

@@ -130,7 +130,8 @@ impl Storage for LocalStorage {
 
     async fn publish_attr(&self, term: Term, tx: TransactionId, before: &AttrOnDisk) -> Result<(), PublishError> {
         let (disk, before) = (Arc::clone(&self.disk), before.clone());
-        let published = tokio::task::spawn_blocking(move || terms::publish_attr(&disk, term, tx, &before));
+        let coming = disk.coming(&disk.layout.folder(&before.path));
+        let published = tokio::task::spawn_blocking(move || terms::publish_attr(&disk, term, tx, &before, coming));
         join(published).await.unwrap_or_else(|error| Err(PublishError { committed: true, error }))
     }
 
