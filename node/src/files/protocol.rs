@@ -121,6 +121,8 @@ impl Inner {
             None => match self.prepare(&operation, change.next(), &points).await {
                 Ok(owned) => owned,
                 Err(error) => {
+                    // Before the answer: a refused upload has left nothing when its client hears of it.
+                    drop(change);
                     let _ = answer.send(Err(error));
                     return;
                 }
@@ -144,7 +146,7 @@ impl Inner {
             self.storage.stage_attr(term, tx, next).await?;
         }
         if let Err(error) = self.announce(term, &operation.intent, points).await {
-            // A new file removes itself when dropped.
+            // A new file removes what it has staged when it is dropped.
             if staged && let Err(error) = self.storage.unstage(term, tx).await {
                 tracing::warn!(transaction_id = %tx, %error, "a staged description could not be removed");
             }
