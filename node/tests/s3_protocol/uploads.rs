@@ -12,7 +12,7 @@ use crate::stores::Fault;
 async fn what_comes_is_kept_and_changes_and_goes() {
     let ground = Ground::new().await;
     let node = ground.start().await;
-    for size in [0, 1000, 7 << 20] {
+    for size in [0, 1000, 9 << 20] {
         let data = vec![7; size];
         let row = node.upload(&data, UploadFields::default()).await.unwrap();
         node.is_whole(&row, &data).await;

@@ -119,7 +119,7 @@ async fn what_cannot_be_reached_or_read_is_named() {
 async fn large_files_come_whole_in_parts_and_leave_none() {
     let place = S3.place().await;
     let (storage, term) = (place.open().await, term(1));
-    for size in [5 << 20, (5 << 20) + 1, 17 << 20] {
+    for size in [8 << 20, (8 << 20) + 1, 27 << 20] {
         let sample = Sample::new(size).published(storage.as_ref(), term).await;
         sample.is_whole(storage.as_ref()).await;
     }

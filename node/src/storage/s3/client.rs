@@ -89,8 +89,10 @@ impl Clients {
     pub(super) async fn new(options: &S3Options) -> StorageResult<Self> {
         let http = http_client(options)?;
         let mut loader = aws_config::defaults(BehaviorVersion::v2026_01_12()).http_client(http.clone());
-        if let Some(region) = &options.region {
-            loader = loader.region(Region::new(region.clone()));
+        // A store of one's own has no instance to ask for its region.
+        let own = || options.endpoint.as_ref().map(|_| std::env::var("AWS_REGION").unwrap_or(ANY_REGION.to_owned()));
+        if let Some(region) = options.region.clone().or_else(own) {
+            loader = loader.region(Region::new(region));
         }
         if let Some((id, secret)) = &options.credential_files {
             loader = loader.credentials_provider(CredentialFiles::open(id, secret)?);

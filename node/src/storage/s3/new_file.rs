@@ -21,17 +21,18 @@ use crate::model::{StoragePath, Term};
 use crate::storage::{NewFile, PublishError, Sealed, StorageError, StorageResult};
 
 const MIB: usize = 1024 * 1024;
-/// The smallest part a store takes (but for the last), and ours for the first thousand.
-const PART_MIB: usize = 5;
-/// Parts after which the next ones are larger by [`PART_MIB`]: 10,000 parts, the most a store takes, are 239 GiB then.
+/// Ours for the first thousand; a store takes none below 5 MiB but the last. Some keep a note of each part where little
+/// fits (an extended attribute on ext4: some 800 parts), so 5 GiB have to do with fewer.
+const PART_MIB: usize = 8;
+/// Parts after which the next ones are larger by [`PART_MIB`]: 10,000 parts, the most a store takes, are 265 GiB then.
 const PARTS_OF_ONE_SIZE: usize = 1000;
-const PART_MOST_MIB: usize = 35;
+const PART_MOST_MIB: usize = 32;
 /// The most parts a store takes for one object.
 const PARTS_MOST: usize = 10_000;
 /// Parts of one file on their way at once.
-const PARTS_AT_ONCE: usize = 4;
+const PARTS_AT_ONCE: usize = 2;
 /// Data of all files together that waits in memory, beside [`FREE_BYTES`] for each: what does not fit waits for its turn.
-pub(super) const MEMORY_MIB: usize = 40;
+pub(super) const MEMORY_MIB: usize = 32;
 /// Data each file may have in memory without a place in [`MEMORY_MIB`]: a small file never waits for a large one.
 const FREE_BYTES: usize = MIB;
 
@@ -133,7 +134,7 @@ impl NewS3File {
             },
         };
         if parts.sent >= PARTS_MOST {
-            return Err(Failure::new(Kind::Refused, "the file is larger than 239 GiB, the most this S3 storage takes"));
+            return Err(Failure::new(Kind::Refused, "the file is larger than 265 GiB, the most this S3 storage takes"));
         }
         while parts.running.len() >= PARTS_AT_ONCE {
             parts.next().await?;
