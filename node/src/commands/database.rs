@@ -21,7 +21,7 @@ use crate::storage::{Storage, StorageError};
 pub(super) async fn lock(
     config: &Config,
     storage: &dyn Storage,
-    volume: PathBuf,
+    volume: Option<PathBuf>,
 ) -> Result<(SharedCatalog, LockElection), OpeningError> {
     match &config.database.postgres {
         Some(postgres) => on_server(config, postgres, storage, volume).await,
@@ -29,7 +29,7 @@ pub(super) async fn lock(
     }
 }
 
-async fn in_file(path: &Path, volume: PathBuf) -> Result<(SharedCatalog, LockElection), OpeningError> {
+async fn in_file(path: &Path, volume: Option<PathBuf>) -> Result<(SharedCatalog, LockElection), OpeningError> {
     if let Some(folder) = path.parent().filter(|folder| !folder.as_os_str().is_empty()) {
         std::fs::create_dir_all(folder).map_err(|source| StorageError::Io {
             action: "make folder",
@@ -37,7 +37,7 @@ async fn in_file(path: &Path, volume: PathBuf) -> Result<(SharedCatalog, LockEle
             source,
         })?;
     }
-    let election = LockElection::acquire(&[volume, beside(path)])?;
+    let election = LockElection::acquire(&volume.into_iter().chain([beside(path)]).collect::<Vec<_>>())?;
     Ok((Arc::new(SqliteCatalog::open(path, SqliteOptions::default()).await?), election))
 }
 
@@ -52,9 +52,9 @@ async fn on_server(
     config: &Config,
     postgres: &PostgresConfig,
     storage: &dyn Storage,
-    volume: PathBuf,
+    volume: Option<PathBuf>,
 ) -> Result<(SharedCatalog, LockElection), OpeningError> {
-    let election = LockElection::acquire(&[volume])?;
+    let election = LockElection::acquire(&Vec::from_iter(volume))?;
     let server = Server::reach(PostgresOptions {
         url: postgres.url.expose().to_owned(),
         schema: postgres.schema.clone(),

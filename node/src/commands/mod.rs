@@ -5,6 +5,7 @@ mod dev;
 mod healthcheck;
 mod migrate;
 mod opening;
+mod place;
 mod rebuild;
 mod serve;
 mod terminal;
@@ -130,7 +131,9 @@ fn run(cli: Cli) -> CommandResult {
         Command::Healthcheck(args) => healthcheck::run(&cli.config, &args),
         #[cfg(feature = "failpoints")]
         Command::Failpoints => {
-            crate::failpoint::NAMES.iter().for_each(|name| println!("{name}"));
+            for name in crate::failpoint::NAMES {
+                println!("{name}");
+            }
             Ok(ExitCode::SUCCESS)
         }
     }

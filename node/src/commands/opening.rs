@@ -6,7 +6,7 @@ use storage_element_crds::Mode;
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
-use super::database;
+use super::{database, place};
 use crate::catalog::{CatalogError, SharedCatalog};
 use crate::config::Config;
 use crate::election::{Election, Role};
@@ -16,7 +16,6 @@ use crate::files::{FileLimits, Files, FilesParts};
 use crate::jobs::{self, JobError, Progress, RebuildReport};
 use crate::model::{FileIds, Term};
 use crate::settling::{KeyLocks, Live, SettleError, Settler, Successor, TakenOver, TakeoverError, take_over};
-use crate::storage::local::LocalStorage;
 use crate::storage::{SharedStorage, StorageError};
 use crate::telemetry::metrics::Metrics;
 
@@ -55,9 +54,9 @@ pub(super) struct Opened {
 
 /// Takes the locks, then opens storage and catalog. The catalog's schema is not looked at yet.
 pub(super) async fn lock(config: &Config) -> Result<Locked, OpeningError> {
-    let storage = LocalStorage::open(&config.storage.local.path)?;
-    let (catalog, election) = database::lock(config, &storage, storage.lock_path()?).await?;
-    Ok(Locked { storage: Arc::new(storage), catalog, election: Arc::new(election) })
+    let (storage, volume) = place::open(config).await?;
+    let (catalog, election) = database::lock(config, storage.as_ref(), volume).await?;
+    Ok(Locked { storage, catalog, election: Arc::new(election) })
 }
 
 /// Begins a term and settles what was interrupted. The rebuild that may be due is the caller's.

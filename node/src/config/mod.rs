@@ -23,7 +23,7 @@ use reader::{KeyDoc, Reader};
 use sources::Sources;
 
 /// What this version knows but cannot do yet, by the keys that would ask for it.
-const NOT_YET: [(&str, &str); 2] = [("storage.s3.", "S3 storage"), ("peer.", "the peer port")];
+const NOT_YET: [(&str, &str); 1] = [("peer.", "the peer port")];
 
 /// The whole configuration.
 #[derive(Clone, Debug)]
@@ -73,6 +73,7 @@ impl Config {
         let mut reader = Reader::new(Sources::gather(file, &env, &known));
         let mut config = Self::read(&mut reader);
         check_available(&mut reader, config.election.kind);
+        check_together(&mut reader, &config);
         if reader.problems.is_empty() {
             config.items = reader.items;
             return Ok(config);
@@ -123,6 +124,16 @@ fn check_available(r: &mut Reader, election: ElectionKind) {
     }
     if election == ElectionKind::Lease {
         r.wrong("election.kind", "the Lease is not available in this version: use lock");
+    }
+}
+
+/// What each section cannot see by itself.
+fn check_together(r: &mut Reader, config: &Config) {
+    if config.storage.s3.as_ref().is_some_and(|s3| s3.allow_unconditional) && config.election.replicas > 1 {
+        r.wrong(
+            "storage.s3.allow_unconditional",
+            "is for one node: with election.replicas > 1 use a store that honours conditional writes",
+        );
     }
 }
 

@@ -126,8 +126,17 @@ fn what_is_not_there_yet_is_refused_by_name() {
         assert_eq!(errors.problems[0].key, key);
         assert!(errors.to_string().contains("not available in this version"), "{errors}");
     }
-    let keys = wrong(load(None, &[LEAST[1], ("SE_STORAGE__S3__BUCKET", "b")]));
-    assert_eq!(keys, ["storage.s3.bucket"]);
+}
+
+#[test]
+fn a_bucket_takes_the_place_of_the_folder() {
+    let bucket = [LEAST[1], ("SE_STORAGE__S3__BUCKET", "b"), ("SE_STORAGE__S3__ALLOW_UNCONDITIONAL", "true")];
+    let config = load(None, &bucket).unwrap();
+    assert_eq!(config.storage.s3.unwrap().bucket, "b");
+    let keys = wrong(load(None, &[&bucket[..], &[("SE_ELECTION__REPLICAS", "2")]].concat()));
+    assert!(keys.iter().any(|key| key == "storage.s3.allow_unconditional"), "{keys:?}");
+    let keys = wrong(load(None, &[&bucket[..], &[("SE_STORAGE__S3__ACCESS_KEY_ID_FILE", "/id")]].concat()));
+    assert_eq!(keys.len(), 1, "{keys:?}");
 }
 
 #[test]

@@ -177,10 +177,11 @@ impl Inner {
             reason,
             unknown: Map::new(),
         };
-        let intent = wal_row(tx, operation_type, &next, caller, &intent)?;
+        let intent = wal_row(tx, operation_type, (next.file_id, next.epoch), caller, &intent)?;
         let operation = Operation {
             pass,
             intent,
+            announced: None,
             row: FileRow { attr: next, cached_at: Timestamp::now(), damaged: false, blocked_by: None },
             _file_lock: Some(held.lock),
             key_lock: None,

@@ -2,6 +2,7 @@
 //!
 //! The write protocol is here, and only here: intent, data, attr, cache, commit. This room knows no HTTP and no SQL.
 
+mod announced;
 mod change;
 mod error;
 mod merge_patch;

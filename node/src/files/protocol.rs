@@ -13,9 +13,9 @@ use super::{FileError, FileResult, Inner};
 use crate::catalog::{CatalogError, Commit, CommitVerdict, IntentVerdict};
 use crate::element::{Pass, Promise};
 use crate::failpoint;
-use crate::model::{FileRow, OperationType, Timestamp, WalRow};
+use crate::model::{FileRow, OperationType, Term, Timestamp, WalRow};
 use crate::settling::{KeyGuard, Owned, Settled};
-use crate::storage::{AttrOnDisk, NewFile, PublishError, StorageError};
+use crate::storage::{AttrOnDisk, DataOrder, NewFile, PublishError, StorageError};
 use crate::telemetry::metrics::WalOutcome;
 
 /// How long the answer waits for the catalog after the commit point. Then it is "not known yet", and the work goes on.
@@ -38,10 +38,22 @@ pub(super) enum Change {
     },
 }
 
+impl Change {
+    /// The next revision's bytes, if that is what it is.
+    fn next(&self) -> Option<Bytes> {
+        match self {
+            Self::New(_) => None,
+            Self::Attr { next, .. } => Some(next.clone()),
+        }
+    }
+}
+
 /// An operation that is ready for its intent. It holds its file and its place inside the gate until it has ended.
 pub(super) struct Operation {
     pub(super) pass: Pass,
     pub(super) intent: WalRow,
+    /// The intent is durable already, and this keeps the settler away.
+    pub(super) announced: Option<Owned>,
     pub(super) row: FileRow,
     /// Held, not read.
     pub(super) _file_lock: Option<KeyGuard<uuid::Uuid>>,
@@ -61,26 +73,30 @@ struct Points {
 
 impl Operation {
     const fn points(&self) -> Points {
-        match self.intent.operation_type {
-            OperationType::FileUpdate => Points {
-                before_intent: "update.before_intent",
-                after_intent: "update.after_intent",
-                before_commit: "update.before_commit",
-                after_commit: "update.after_commit",
-            },
-            OperationType::FileDelete => Points {
-                before_intent: "delete.before_intent",
-                after_intent: "delete.after_intent",
-                before_commit: "delete.before_commit",
-                after_commit: "delete.after_commit",
-            },
-            _ => Points {
-                before_intent: "upload.before_intent",
-                after_intent: "upload.after_intent",
-                before_commit: "upload.before_commit",
-                after_commit: "upload.after_commit",
-            },
-        }
+        points(self.intent.operation_type)
+    }
+}
+
+const fn points(operation_type: OperationType) -> Points {
+    match operation_type {
+        OperationType::FileUpdate => Points {
+            before_intent: "update.before_intent",
+            after_intent: "update.after_intent",
+            before_commit: "update.before_commit",
+            after_commit: "update.after_commit",
+        },
+        OperationType::FileDelete => Points {
+            before_intent: "delete.before_intent",
+            after_intent: "delete.after_intent",
+            before_commit: "delete.before_commit",
+            after_commit: "delete.after_commit",
+        },
+        _ => Points {
+            before_intent: "upload.before_intent",
+            after_intent: "upload.after_intent",
+            before_commit: "upload.before_commit",
+            after_commit: "upload.after_commit",
+        },
     }
 }
 
@@ -97,39 +113,60 @@ impl Inner {
         })
     }
 
-    async fn run(&self, operation: Operation, change: Change, answer: oneshot::Sender<FileResult<FileRow>>) {
+    async fn run(&self, mut operation: Operation, change: Change, answer: oneshot::Sender<FileResult<FileRow>>) {
         let points = operation.points();
-        let owned = self.live.own(operation.intent.transaction_id);
         let begun = Instant::now();
-        // Staged in here and not by the request: a client that goes away must not leave it behind.
-        if let Change::Attr { next, .. } = &change
-            && let Err(error) =
-                self.storage.stage_attr(operation.pass.term(), operation.intent.transaction_id, next.clone()).await
-        {
-            let _ = answer.send(Err(error.into()));
-            return;
-        }
-        if let Err(error) = self.announce(&operation, &points).await {
-            self.unstage(&operation, change).await;
-            let _ = answer.send(Err(error));
-            return;
-        }
+        let owned = match operation.announced.take() {
+            Some(owned) => owned,
+            None => match self.prepare(&operation, change.next(), &points).await {
+                Ok(owned) => owned,
+                Err(error) => {
+                    // Before the answer: a refused upload has left nothing when its client hears of it.
+                    drop(change);
+                    let _ = answer.send(Err(error));
+                    return;
+                }
+            },
+        };
         if let Err(refused) = self.publish(&operation, change, &points).await {
             let error = self.not_published(&operation, refused, owned).await;
-            let _ = answer.send(Err(error));
+            let _ = answer.send(error.map_or_else(|| Ok(operation.row), Err));
             return;
         }
         self.commit(operation, begun, &points, owned, answer).await;
     }
 
+    /// Stages what needs it and makes the intent durable. When it fails, nothing is left staged.
+    async fn prepare(&self, operation: &Operation, next: Option<Bytes>, points: &Points) -> FileResult<Owned> {
+        let (term, tx) = (operation.pass.term(), operation.intent.transaction_id);
+        let owned = self.live.own(tx);
+        // Staged in here and not by the request: a client that goes away must not leave it behind.
+        let staged = next.is_some();
+        if let Some(next) = next {
+            self.storage.stage_attr(term, tx, next).await?;
+        }
+        if let Err(error) = self.announce(term, &operation.intent, points).await {
+            // A new file removes what it has staged when it is dropped.
+            if staged && let Err(error) = self.storage.unstage(term, tx).await {
+                tracing::warn!(transaction_id = %tx, %error, "a staged description could not be removed");
+            }
+            return Err(error);
+        }
+        Ok(owned)
+    }
+
+    /// Makes the intent of a new file durable whose data comes after it.
+    pub(super) async fn announce_create(&self, term: Term, intent: &WalRow) -> FileResult<()> {
+        self.announce(term, intent, &points(intent.operation_type)).await
+    }
+
     /// Makes the intent durable, or says why the operation may not be.
-    async fn announce(&self, operation: &Operation, points: &Points) -> FileResult<()> {
+    async fn announce(&self, term: Term, intent: &WalRow, points: &Points) -> FileResult<()> {
         injected(points.before_intent)?;
-        let term = operation.pass.term();
         let deadline = Instant::now() + INTENT_PATIENCE;
         let mut pause = RETRY_FIRST;
         let verdict = loop {
-            match self.catalog.intent(term, operation.intent.clone()).await {
+            match self.catalog.intent(term, intent.clone()).await {
                 // The answer may have been lost: an intent is idempotent by its transaction.
                 Err(CatalogError::Unavailable { .. }) if Instant::now() + pause < deadline => {
                     sleep(pause).await;
@@ -146,7 +183,7 @@ impl Inner {
                 return Err(FileError::NotMaster(reason));
             }
             IntentVerdict::ModeRefuses(mode) => {
-                let operation = match operation.intent.operation_type {
+                let operation = match intent.operation_type {
                     OperationType::FileDelete => storage_element_crds::Operation::Delete,
                     OperationType::FileUpdate => storage_element_crds::Operation::Update,
                     _ => storage_element_crds::Operation::Upload,
@@ -174,27 +211,32 @@ impl Inner {
         }
     }
 
-    /// The change is not in place, or may be: the one is undone right here, the other left to settling.
-    async fn not_published(&self, operation: &Operation, refused: PublishError, owned: Owned) -> FileError {
+    /// The change is not in place, or may be: the one is undone right here, the other left to settling, or, where a
+    /// conditional put can find it out (S3), settled before anyone is told. `None` when it has happened after all.
+    async fn not_published(&self, operation: &Operation, refused: PublishError, owned: Owned) -> Option<FileError> {
         let tx = operation.intent.transaction_id;
-        if refused.committed {
+        let conditional = self.storage.order() == DataOrder::AfterIntent;
+        let unknown = |error: &StorageError| FileError::OutcomeUnknown { tx, reason: error.to_string() };
+        if refused.committed && !conditional {
             tracing::error!(transaction_id = %tx, error = %refused.error, "it is not known whether a change is in place");
-            return FileError::OutcomeUnknown { tx, reason: refused.error.to_string() };
+            return Some(unknown(&refused.error));
         }
         if matches!(refused.error, StorageError::TermOver { .. }) {
-            self.element.step_down("the staging folder of its term is gone");
-            return refused.error.into();
+            self.element.step_down("its term is over in the storage");
+            return Some(refused.error.into());
         }
-        match self.settler.settle_ended(operation.pass.term(), &operation.intent).await {
-            Ok(Settled::Undone) => {}
-            Ok(Settled::Redone) => {
-                // The error came, and yet the attr is in place: it happened.
-                return FileError::OutcomeUnknown { tx, reason: refused.error.to_string() };
-            }
-            other => tracing::warn!(transaction_id = %tx, ?other, "a failed operation is undone later, by settling"),
-        }
+        let settled = self.settler.settle_ended(operation.pass.term(), &operation.intent).await;
         drop(owned);
-        refused.error.into()
+        match settled {
+            Ok(Settled::Undone) => Some(refused.error.into()),
+            Ok(Settled::Redone) if conditional => None,
+            // The error came, and yet the attr is in place: it happened.
+            Ok(Settled::Redone) => Some(unknown(&refused.error)),
+            other => {
+                tracing::warn!(transaction_id = %tx, ?other, "a failed operation is settled later");
+                Some(if refused.committed { unknown(&refused.error) } else { refused.error.into() })
+            }
+        }
     }
 
     /// Caches the row and closes the transaction. After the commit point an operation cannot fail any more: this goes
@@ -266,16 +308,6 @@ impl Inner {
         match timeout(left, self.catalog.commit(operation.pass.term(), commit)).await {
             Ok(verdict) => verdict.map_err(|error| error.to_string()),
             Err(_) => Err("the catalog has not answered".to_owned()),
-        }
-    }
-
-    /// Removes what an operation without an intent has staged. A new file does it itself when dropped.
-    async fn unstage(&self, operation: &Operation, change: Change) {
-        if let Change::Attr { .. } = change {
-            let tx = operation.intent.transaction_id;
-            if let Err(error) = self.storage.unstage(operation.pass.term(), tx).await {
-                tracing::warn!(transaction_id = %tx, %error, "a staged description could not be removed");
-            }
         }
     }
 }

@@ -5,19 +5,20 @@ use std::sync::Arc;
 use bytes::Bytes;
 use serde_json::{Map, Value, json};
 use storage_element_crds::Operation as Wish;
-use tokio::sync::OwnedSemaphorePermit;
+use tokio::sync::{OwnedSemaphorePermit, oneshot};
 use uuid::Uuid;
 
+use super::announced::Announced;
 use super::protocol::{Change, Operation};
 use super::{FileError, FileResult, Files, Inner, UploadFields, closed};
 use crate::element::{Pass, Promise};
 use crate::model::{
-    ATTR_SCHEMA_VERSION, Attr, FileIntent, FileRow, FileStatus, OperationType, Timestamp, WalRow, WalStatus,
-    original_filename, storage_filename,
+    ATTR_SCHEMA_VERSION, Attr, Epoch, FileIntent, FileRow, FileStatus, OperationType, StoragePath, Timestamp, WalRow,
+    WalStatus, original_filename, storage_filename,
 };
 use crate::security::Caller;
 use crate::settling::KeyGuard;
-use crate::storage::{NewFile, Sealed};
+use crate::storage::{DataOrder, NewFile, Sealed};
 
 /// The longest original name, in characters: what any catalog can take.
 const FILENAME_CHARACTERS: usize = 255;
@@ -30,7 +31,8 @@ pub enum UploadStart {
     Begin(Box<Upload>),
 }
 
-/// An upload on its way. Dropped before [`finish`](Self::finish), it leaves nothing behind.
+/// An upload on its way. Dropped before [`finish`](Self::finish), it leaves nothing behind: where its intent came
+/// before its data, it is undone.
 pub struct Upload {
     inner: Arc<Inner>,
     pass: Pass,
@@ -39,7 +41,9 @@ pub struct Upload {
     key_lock: Option<KeyGuard<(String, String)>>,
     _permit: OwnedSemaphorePermit,
     tx: Uuid,
+    // Dropped in this order: what is still on its way stops before it is undone.
     file: Option<Incoming>,
+    announced: Option<Announced>,
     promise: Promise,
 }
 
@@ -95,6 +99,7 @@ impl Files {
             _permit: permit,
             tx: Uuid::new_v4(),
             file: None,
+            announced: None,
             promise,
         })))
     }
@@ -115,6 +120,11 @@ impl Upload {
         }
         let id = self.inner.ids.next();
         let name = storage_filename(&original, &self.caller.username, id);
+        if self.inner.storage.order() == DataOrder::AfterIntent {
+            let intent = self.intent(id, &name.storage_path, None)?;
+            let key_lock = self.key_lock.take();
+            self.announced = Some(Announced::new(&self.inner, self.pass.share(), intent, key_lock).await?);
+        }
         let data = self.inner.storage.new_file(self.pass.term(), self.tx, &name.storage_path).await?;
         self.file = Some(Incoming {
             id,
@@ -153,7 +163,19 @@ impl Upload {
     }
 
     /// All data and fields are here: publishes the file. When this returns the file survives a power cut.
-    pub async fn finish(mut self, fields: UploadFields) -> FileResult<FileRow> {
+    pub async fn finish(self, fields: UploadFields) -> FileResult<FileRow> {
+        if self.announced.is_none() {
+            return self.publish(fields).await;
+        }
+        // Its own task: what is being sent to its final key must not be left there by a client that goes away.
+        let (inner, tx, (answer, answered)) = (Arc::clone(&self.inner), self.tx, oneshot::channel());
+        inner.running.spawn(async move { answer.send(self.publish(fields).await) });
+        answered.await.unwrap_or_else(|_| {
+            Err(FileError::OutcomeUnknown { tx, reason: "its operation ended abnormally; settling finds out".into() })
+        })
+    }
+
+    async fn publish(mut self, fields: UploadFields) -> FileResult<FileRow> {
         let Some(mut file) = self.file.take() else {
             return Err(FileError::invalid("file", "the request has no file: send one part named `file`"));
         };
@@ -164,14 +186,19 @@ impl Upload {
         let attr = self.attr(&file, fields, sealed);
         let bytes = attr.to_bytes()?;
         file.data.stage(bytes.into()).await?;
-        let intent = self.intent(&attr)?;
-        let row = FileRow { attr, cached_at: Timestamp::now(), damaged: false, blocked_by: None };
+        let intent = self.intent(attr.file_id, &attr.storage_path, Some(attr.file_size))?;
+        let announced = self.announced.take().and_then(Announced::go_on);
+        let (intent, owned, file_lock, key_lock) = match announced {
+            Some(row) => (row.intent, Some(row.owned), row.file_lock, row.key_lock),
+            None => (intent, None, self.inner.locks.lock(file.id).await, self.key_lock.take()),
+        };
         let operation = Operation {
             pass: self.pass.share(),
             intent,
-            row,
-            _file_lock: Some(self.inner.locks.lock(file.id).await),
-            key_lock: self.key_lock.take(),
+            announced: owned,
+            row: FileRow { attr, cached_at: Timestamp::now(), damaged: false, blocked_by: None },
+            _file_lock: Some(file_lock),
+            key_lock,
             _promise: Some(self.promise),
         };
         let row = self.inner.carry_out(operation, Change::New(file.data)).await?;
@@ -217,21 +244,22 @@ impl Upload {
         attr
     }
 
-    fn intent(&self, attr: &Attr) -> FileResult<WalRow> {
+    fn intent(&self, file_id: Uuid, path: &StoragePath, file_size: Option<u64>) -> FileResult<WalRow> {
         let mut unknown = Map::new();
         if let Some(key) = &self.key {
             unknown.insert("created_by_id".to_owned(), json!(self.caller.id));
             unknown.insert("idempotency_key".to_owned(), json!(key));
         }
         let intent = FileIntent {
-            storage_path: attr.storage_path.clone(),
-            revision: attr.revision,
-            file_size: Some(attr.file_size),
+            storage_path: path.clone(),
+            revision: 1,
+            file_size,
             expected_etag: None,
             reason: None,
             unknown,
         };
-        wal_row(self.tx, OperationType::FileCreate, attr, &self.caller, &intent)
+        let epoch = self.pass.term().epoch;
+        wal_row(self.tx, OperationType::FileCreate, (file_id, epoch), &self.caller, &intent)
     }
 }
 
@@ -239,7 +267,7 @@ impl Upload {
 pub(super) fn wal_row(
     tx: Uuid,
     operation_type: OperationType,
-    attr: &Attr,
+    (file_id, epoch): (Uuid, Epoch),
     caller: &Caller,
     intent: &FileIntent,
 ) -> FileResult<WalRow> {
@@ -249,13 +277,13 @@ pub(super) fn wal_row(
         transaction_id: tx,
         operation_type,
         status: WalStatus::Pending,
-        file_id: Some(attr.file_id),
+        file_id: Some(file_id),
         operation_data,
         error_message: None,
         started_at: Timestamp::now(),
         completed_at: None,
         duration_ms: None,
         user_id: Some(caller.id.clone()),
-        epoch: attr.epoch,
+        epoch,
     })
 }

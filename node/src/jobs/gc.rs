@@ -14,7 +14,7 @@ use super::verify::announced;
 use super::{JobError, Progress};
 use crate::catalog::SharedCatalog;
 use crate::element::RetentionRules;
-use crate::model::{Attr, AttrFile, FileRow, FileStatus, Term, Timestamp};
+use crate::model::{Attr, AttrFile, FileRow, Term, Timestamp};
 use crate::settling::KeyLocks;
 use crate::storage::{Found, SharedStorage};
 
@@ -151,7 +151,7 @@ async fn purge_one(parts: &Gc<'_>, row: FileRow, report: &mut GcReport) -> Resul
         Some(Ok(AttrFile::Attr(attr))) if attr.file_id != id || attr.storage_path != *path => return Ok(()),
         Some(Ok(AttrFile::Attr(attr))) if parts.retention.is_past_grace(&attr, Timestamp::now()) => {
             tracing::info!(file_id = %id, path = %path, bytes = attr.file_size, "the bytes of a deleted file are removed: its grace is over");
-            parts.storage.purge(path).await?;
+            parts.storage.purge(parts.term, path).await?;
             report.purged += 1;
             report.purged_bytes += attr.file_size;
             parts.catalog.correct(parts.term, id, None).await?
@@ -171,7 +171,6 @@ async fn correct(parts: &Gc<'_>, attr: Attr, row: FileRow) -> Result<bool, JobEr
     if attr == row.attr {
         return Ok(true);
     }
-    debug_assert!(attr.status == FileStatus::Active || attr.deleted_at != row.attr.deleted_at);
     let row = FileRow { attr, cached_at: Timestamp::now(), damaged: false, ..row };
     Ok(parts.catalog.correct(parts.term, row.attr.file_id, Some(row)).await?)
 }

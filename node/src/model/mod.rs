@@ -12,7 +12,7 @@ mod wal;
 
 pub use attr::{ATTR_LIMIT_BYTES, ATTR_SCHEMA_VERSION, Attr, AttrError, AttrFile, FileStatus, Tombstone};
 pub use ids::{FileIds, hour_folder};
-pub use names::{ATTR_SUFFIX, StoragePath, StoredName, original_filename, storage_filename};
+pub use names::{ATTR_SUFFIX, StoragePath, StoredName, id_in_name, original_filename, storage_filename};
 pub use query::{
     CursorKey, FileQuery, Filter, MetadataFilter, Order, Page, PageRequest, Sort, SortValue, TextQuery, TextTerm,
 };

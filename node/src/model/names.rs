@@ -57,6 +57,13 @@ impl StoragePath {
     }
 }
 
+/// The id in `{stem}_{username}_{timestamp}_{uuid}.{ext}`: the last 32 hex digits before the extension.
+pub fn id_in_name(name: &str) -> Option<Uuid> {
+    let tail = name.rsplit('_').next()?;
+    let digits = tail.get(..32)?;
+    matches!(tail.as_bytes().get(32), None | Some(b'.')).then(|| Uuid::try_parse(digits).ok()).flatten()
+}
+
 impl fmt::Display for StoragePath {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.0)
@@ -150,9 +157,19 @@ mod tests {
     use proptest::prelude::*;
     use uuid::Uuid;
 
-    use super::{StoragePath, original_filename, storage_filename};
+    use super::{StoragePath, id_in_name, original_filename, storage_filename};
 
     const ID: Uuid = Uuid::from_u128(0x0199_0000_0000_7000_8000_0000_0000_0001);
+
+    #[test]
+    fn the_id_is_read_from_names_with_and_without_extension() {
+        let id = Uuid::from_u128(0x0199_0000_0000_7000_8000_0000_0000_0001);
+        for name in ["a_b_20260101T000000_{}.pdf", "a_b_20260101T000000_{}", "x_y_z_{}.tar"] {
+            assert_eq!(id_in_name(&name.replace("{}", &id.simple().to_string())), Some(id), "{name}");
+        }
+        assert_eq!(id_in_name("README"), None);
+        assert_eq!(id_in_name("a_0199000000007000800000000000000é"), None);
+    }
 
     proptest! {
         #[test]

@@ -5,7 +5,7 @@ use super::{SettleError, Settler};
 use crate::catalog::{Commit, CommitVerdict};
 use crate::failpoint;
 use crate::model::{Attr, AttrFile, FileIntent, FileRow, Term, Timestamp, WalRow};
-use crate::storage::{StorageError, StorageResult};
+use crate::storage::{DataOrder, StorageError, StorageResult};
 use crate::telemetry::metrics::WalOutcome;
 
 /// How a transaction was settled.
@@ -49,6 +49,10 @@ impl Settler {
         let mut made_impossible = false;
         loop {
             let (attr, data) = self.observe(&intent).await?;
+            let standing = match &attr {
+                AttrFound::Present(attr) if made_impossible => Some(attr.clone()),
+                _ => None,
+            };
             match decide(row.operation_type, row.transaction_id, attr, data, looked_aside) {
                 Decision::Redo(attr) | Decision::Superseded(attr) => return self.redo(term, row, &intent, *attr).await,
                 Decision::FinishData(attr) => {
@@ -59,7 +63,8 @@ impl Settler {
                 Decision::Undo { .. } if !made_impossible => {
                     // Only after this can the attr not come any more; so what was seen before does not count.
                     hit("settle.before_unstage")?;
-                    self.storage.unstage(term, row.transaction_id).await?;
+                    let (operation, tx) = (row.operation_type, row.transaction_id);
+                    self.storage.make_impossible(term, operation, tx, &intent.storage_path).await?;
                     made_impossible = true;
                 }
                 Decision::Undo { remove_data } => {
@@ -69,10 +74,21 @@ impl Settler {
                     hit("settle.before_roll_back")?;
                     let reason = "interrupted before its commit point";
                     let verdict = self.catalog.roll_back(term, row.transaction_id, reason).await?;
+                    self.note_rewrite(standing).await;
                     return Ok(ended(verdict, Settled::Undone));
                 }
                 Decision::CannotTell(reason) => return self.cannot_tell(term, row, reason).await,
             }
+        }
+    }
+
+    /// The attr that an undone change leaves in place was put afresh where the storage has no staging: the cache says so
+    /// too. A rebuild or the next refresh would as well.
+    async fn note_rewrite(&self, standing: Option<Box<Attr>>) {
+        let Some(attr) = standing.filter(|_| self.storage.order() == DataOrder::AfterIntent) else { return };
+        let row = FileRow { attr: *attr, cached_at: Timestamp::now(), damaged: false, blocked_by: None };
+        if let Err(error) = self.catalog.refresh(row).await {
+            tracing::debug!(%error, "a row could not be refreshed after its attr was rewritten");
         }
     }
 

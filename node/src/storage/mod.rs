@@ -4,6 +4,7 @@
 //! order. Its errors say which path, what was tried and what the system said.
 
 pub mod local;
+pub mod s3;
 
 use std::io;
 use std::ops::Range;
@@ -14,7 +15,7 @@ use bytes::Bytes;
 use futures_util::stream::BoxStream;
 use uuid::Uuid;
 
-use crate::model::{Epoch, StoragePath, Term, Timestamp, TransactionId};
+use crate::model::{Epoch, OperationType, StoragePath, Term, Timestamp, TransactionId};
 
 /// A storage behind its trait.
 pub type SharedStorage = Arc<dyn Storage>;
@@ -61,6 +62,12 @@ pub enum StorageError {
         /// Which path.
         path: String,
     },
+    /// The storage cannot be used as it is, and why.
+    #[error("{reason}")]
+    Refused {
+        /// What was found, and what to do.
+        reason: String,
+    },
     /// Anything else the system said.
     #[error("could not {action} {path}: {source}")]
     Io {
@@ -104,7 +111,9 @@ pub struct Sealed {
 
 /// A new file on its way in. Dropped before [`publish`](Self::publish), it leaves nothing behind that could be seen.
 ///
-/// Order of calls: `write`*, `seal`, `stage`, then (intent durable) `publish`.
+/// Order of calls: `write`*, `seal`, `stage`, then (intent durable) `publish`. With [`DataOrder::AfterIntent`] the intent
+/// is durable before the file is begun, data is at its final key after `seal`, and what a dropped one leaves there goes
+/// when its transaction is settled.
 #[async_trait]
 pub trait NewFile: Send {
     /// Takes the next piece of data.
@@ -215,9 +224,20 @@ pub trait Storage: Send + Sync + 'static {
     /// Puts a staged attr in place, durable on return. The rename is the commit point.
     async fn publish_attr(&self, term: Term, tx: TransactionId, before: &AttrOnDisk) -> Result<(), PublishError>;
 
-    /// Removes what one transaction of the own term has staged and makes the removal durable: its attr can no longer
-    /// come.
+    /// Removes what one transaction of the own term has staged and makes the removal durable.
     async fn unstage(&self, term: Term, tx: TransactionId) -> StorageResult<()>;
+
+    /// Makes it impossible that the attr of transaction `tx` still comes to `path`, unless it is there already. Only
+    /// after this may what the transaction did be undone. Local: what it has staged is removed. S3: for a create a
+    /// tombstone, for everything else a rewrite of the attr in place, which takes away the entity tag that its put
+    /// depends on (`10-node`, Fencing).
+    async fn make_impossible(
+        &self,
+        term: Term,
+        operation: OperationType,
+        tx: TransactionId,
+        path: &StoragePath,
+    ) -> StorageResult<()>;
 
     /// The attr beside `path`; `None` when it is not there.
     async fn attr(&self, path: &StoragePath) -> StorageResult<Option<AttrOnDisk>>;
@@ -241,8 +261,9 @@ pub trait Storage: Send + Sync + 'static {
     /// Removes a data file that no attr names and none can name any more. Not being there is success.
     async fn remove_data(&self, path: &StoragePath) -> StorageResult<()>;
 
-    /// Removes what is left of a deleted file whose grace is over: data first, attr last. Not being there is success.
-    async fn purge(&self, path: &StoragePath) -> StorageResult<()>;
+    /// Removes what is left of a deleted file whose grace is over: data first, attr last (on S3 a tombstone takes its
+    /// place). Not being there is success.
+    async fn purge(&self, term: Term, path: &StoragePath) -> StorageResult<()>;
 
     /// Moves a data file that nobody knows to `.quarantine/`, where a person decides. False when it is gone.
     async fn quarantine(&self, path: &StoragePath) -> StorageResult<bool>;

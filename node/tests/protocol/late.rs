@@ -6,7 +6,7 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use bytes::Bytes;
 use parking_lot::Mutex;
-use storage_node::model::{Epoch, FileIds, FileStatus, StoragePath, Term, TransactionId, WalStatus};
+use storage_node::model::{Epoch, FileIds, FileStatus, OperationType, StoragePath, Term, TransactionId, WalStatus};
 use storage_node::settling::Settler;
 use storage_node::storage::{
     AttrOnDisk, DataOrder, DataStat, DataStream, Found, NewFile, PublishError, SharedStorage, Space, Storage,
@@ -111,8 +111,22 @@ impl Storage for Late {
         self.inner.remove_data(path).await
     }
 
-    async fn purge(&self, path: &StoragePath) -> StorageResult<()> {
-        self.inner.purge(path).await
+    async fn make_impossible(
+        &self,
+        term: Term,
+        operation: OperationType,
+        tx: TransactionId,
+        path: &StoragePath,
+    ) -> StorageResult<()> {
+        // What the operation still had under way comes now, at the last moment at which it can.
+        if let Some(last) = self.before_unstage.lock().take() {
+            last();
+        }
+        self.inner.make_impossible(term, operation, tx, path).await
+    }
+
+    async fn purge(&self, term: Term, path: &StoragePath) -> StorageResult<()> {
+        self.inner.purge(term, path).await
     }
 
     async fn quarantine(&self, path: &StoragePath) -> StorageResult<bool> {

@@ -6,8 +6,8 @@ use async_trait::async_trait;
 use bytes::Bytes;
 use futures_util::TryStreamExt;
 use sha2::{Digest, Sha256};
-use storage_node::model::{FileIds, Nonce, StoragePath, Term, storage_filename};
-use storage_node::storage::{NewFile, SharedStorage, Storage};
+use storage_node::model::{FileIds, Nonce, OperationType, StoragePath, Term, storage_filename};
+use storage_node::storage::{DataOrder, NewFile, SharedStorage, Storage};
 use uuid::Uuid;
 
 /// A make of storage.
@@ -57,6 +57,18 @@ impl Sample {
         Self { id, tx, path, data, attr: format!("{{\"tx\":\"{tx}\"}}").into() }
     }
 
+    /// The attr of the same file, deleted.
+    pub fn deleted(&self) -> Vec<u8> {
+        let attr = serde_json::json!({
+            "schema_version": 1, "file_id": self.id, "original_filename": "a paper.txt",
+            "storage_filename": self.path.file_name(), "storage_path": self.path, "file_size": self.data.len(),
+            "content_type": "text/plain", "checksum": self.checksum(), "created_at": "2026-01-01T00:00:00Z",
+            "updated_at": "2026-01-01T00:00:00Z", "created_by_id": "u", "created_by_username": "u", "revision": 2,
+            "status": "deleted", "epoch": 1, "tx": self.tx, "write_id": Uuid::new_v4(),
+        });
+        attr.to_string().into_bytes()
+    }
+
     pub fn checksum(&self) -> String {
         hex::encode(Sha256::digest(&self.data))
     }
@@ -89,10 +101,26 @@ impl Sample {
         assert!(read(storage, &self.path, 0..self.data.len() as u64).await == self.data, "other bytes than were sent");
     }
 
+    /// No attr says that it is there, and no data that waited for its attr is in sight.
     pub async fn is_absent(&self, storage: &dyn Storage) {
+        self.is_not_shown(storage).await;
+        if storage.order() == DataOrder::BeforeIntent {
+            assert_eq!(storage.data_stat(&self.path).await.unwrap(), None);
+        }
+    }
+
+    /// No attr says that it is there: so it does not exist, whatever lies at its data's key.
+    pub async fn is_not_shown(&self, storage: &dyn Storage) {
         assert_eq!(storage.attr(&self.path).await.unwrap(), None);
-        assert_eq!(storage.data_stat(&self.path).await.unwrap(), None);
         assert_eq!(storage.find_attr(self.id).await.unwrap(), None);
+    }
+
+    /// Settles it as a create that did not happen.
+    pub async fn undone(&self, storage: &dyn Storage, term: Term) {
+        storage.make_impossible(term, OperationType::FileCreate, self.tx, &self.path).await.unwrap();
+        storage.remove_data(&self.path).await.unwrap();
+        self.is_not_shown(storage).await;
+        assert_eq!(storage.data_stat(&self.path).await.unwrap(), None);
     }
 }
 

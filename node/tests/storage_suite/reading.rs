@@ -87,9 +87,11 @@ pub async fn purged_and_set_aside_as_often_as_asked(place: &dyn Place) {
     storage.begin_term(term).await.unwrap();
     let neighbour = Sample::new(10).published(storage.as_ref(), term).await;
     let sample = Sample::new(10).published(storage.as_ref(), term).await;
+    place.put(&sample.path.attr_path(), &sample.deleted()).await;
     for _ in 0..2 {
-        storage.purge(&sample.path).await.unwrap();
+        storage.purge(term, &sample.path).await.unwrap();
         sample.is_absent(storage.as_ref()).await;
+        assert_eq!(storage.data_stat(&sample.path).await.unwrap(), None);
     }
     let orphan = Sample::new(10);
     place.put(orphan.path.as_str(), &orphan.data).await;

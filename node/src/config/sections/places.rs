@@ -9,9 +9,9 @@ use super::{Ask, Reader, Secret, both_or_none};
 /// `storage`: where the bytes and the attr files are.
 #[derive(Clone, Debug)]
 pub struct StorageConfig {
-    /// A local folder.
+    /// A local folder; its path is empty where there is a bucket.
     pub local: LocalConfig,
-    /// An S3 bucket; always `None` in this version.
+    /// An S3 bucket, instead of the folder.
     pub s3: Option<S3Config>,
 }
 
@@ -50,7 +50,7 @@ impl StorageConfig {
         let local = r.path(Ask(
             "storage.local.path",
             "",
-            "The folder that holds the element's files: the root of the volume. Required.",
+            "The folder that holds the element's files: the root of the volume. This or a bucket is required.",
         ));
         let bucket = r.text(Ask("storage.s3.bucket", "", "The bucket, instead of `storage.local.path`."));
         let s3 = S3Config {
@@ -83,7 +83,10 @@ impl StorageConfig {
                 "storage.s3.bucket",
                 "excludes storage.local.path: an element has one storage, remove one of them",
             ),
-            (false, false) => r.wrong("storage.local.path", "set it to the folder that shall hold the element's files"),
+            (false, false) => r.wrong(
+                "storage.local.path",
+                "set it to the folder that shall hold the element's files, or storage.s3.bucket",
+            ),
             _ => {}
         }
         Self { local: LocalConfig { path: local.unwrap_or_default() }, s3: bucket.map(|_| s3) }

@@ -28,7 +28,7 @@ use super::{
     StorageResult,
 };
 use crate::failpoint;
-use crate::model::{Epoch, StoragePath, Term, TransactionId};
+use crate::model::{Epoch, OperationType, StoragePath, Term, TransactionId};
 
 /// A local volume.
 pub struct LocalStorage {
@@ -159,6 +159,16 @@ impl Storage for LocalStorage {
         self.run(move |disk| terms::unstage(disk, term, tx)).await
     }
 
+    async fn make_impossible(
+        &self,
+        term: Term,
+        _operation: OperationType,
+        tx: TransactionId,
+        _path: &StoragePath,
+    ) -> StorageResult<()> {
+        self.unstage(term, tx).await
+    }
+
     async fn attr(&self, path: &StoragePath) -> StorageResult<Option<AttrOnDisk>> {
         let path = path.clone();
         self.run(move |disk| reading::attr(disk, &path)).await
@@ -208,7 +218,7 @@ impl Storage for LocalStorage {
         .await
     }
 
-    async fn purge(&self, path: &StoragePath) -> StorageResult<()> {
+    async fn purge(&self, _term: Term, path: &StoragePath) -> StorageResult<()> {
         let path = path.clone();
         self.run(move |disk| {
             let folder = disk.layout.folder(&path);

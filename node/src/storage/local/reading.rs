@@ -15,7 +15,7 @@ use uuid::Uuid;
 
 use super::disk::Disk;
 use super::{blocking, join};
-use crate::model::{ATTR_LIMIT_BYTES, ATTR_SUFFIX, StoragePath, Timestamp, hour_folder};
+use crate::model::{ATTR_LIMIT_BYTES, ATTR_SUFFIX, StoragePath, Timestamp, hour_folder, id_in_name};
 use crate::storage::{AttrOnDisk, DataStat, DataStream, StorageError, StorageResult};
 
 /// Size of a piece of data: large enough that a hop to a blocking thread does not count.
@@ -77,13 +77,6 @@ fn list(disk: &Disk, folder: &str) -> StorageResult<Vec<(Uuid, String)>> {
         .collect();
     names.sort_unstable();
     Ok(names)
-}
-
-/// The id in `{stem}_{username}_{timestamp}_{uuid}.{ext}`: the last 32 hex digits before the extension.
-fn id_in_name(name: &str) -> Option<Uuid> {
-    let tail = name.rsplit('_').next()?;
-    let digits = tail.get(..32)?;
-    matches!(tail.as_bytes().get(32), None | Some(b'.')).then(|| Uuid::try_parse(digits).ok()).flatten()
 }
 
 /// The attr beside `path`, if it is there.
@@ -172,22 +165,5 @@ impl Reading {
         }
         self.left -= wanted;
         Ok((self, bytes.into()))
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use uuid::Uuid;
-
-    use super::id_in_name;
-
-    #[test]
-    fn the_id_is_read_from_names_with_and_without_extension() {
-        let id = Uuid::from_u128(0x0199_0000_0000_7000_8000_0000_0000_0001);
-        for name in ["a_b_20260101T000000_{}.pdf", "a_b_20260101T000000_{}", "x_y_z_{}.tar"] {
-            assert_eq!(id_in_name(&name.replace("{}", &id.simple().to_string())), Some(id), "{name}");
-        }
-        assert_eq!(id_in_name("README"), None);
-        assert_eq!(id_in_name("a_0199000000007000800000000000000é"), None);
     }
 }
