@@ -1,17 +1,14 @@
 //! Opening an element: locks, storage, catalog, takeover, settling, and the rebuild that may be due.
 
-use std::ffi::OsString;
-use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use storage_element_crds::Mode;
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
-use crate::catalog::sqlite::{SqliteCatalog, SqliteOptions};
+use super::database;
 use crate::catalog::{CatalogError, SharedCatalog};
 use crate::config::Config;
-use crate::election::lock::LockElection;
 use crate::election::{Election, Role};
 use crate::element::{Adoption, CapacityRules, Element, ElementParts, RetentionRules, Threshold};
 use crate::failpoint;
@@ -59,25 +56,8 @@ pub(super) struct Opened {
 /// Takes the locks, then opens storage and catalog. The catalog's schema is not looked at yet.
 pub(super) async fn lock(config: &Config) -> Result<Locked, OpeningError> {
     let storage = LocalStorage::open(&config.storage.local.path)?;
-    let database = &config.database.sqlite.path;
-    let folder = database.parent().filter(|folder| !folder.as_os_str().is_empty());
-    if let Some(folder) = folder {
-        std::fs::create_dir_all(folder).map_err(|source| StorageError::Io {
-            action: "make folder",
-            path: folder.display().to_string(),
-            source,
-        })?;
-    }
-    let election = LockElection::acquire(&[storage.lock_path()?, beside(database)])?;
-    let catalog = SqliteCatalog::open(database, SqliteOptions::default()).await?;
-    Ok(Locked { storage: Arc::new(storage), catalog: Arc::new(catalog), election: Arc::new(election) })
-}
-
-/// `PATH.lock`: one process for one SQLite file, whatever volume it is used with.
-fn beside(database: &Path) -> PathBuf {
-    let mut name = OsString::from(database);
-    name.push(".lock");
-    PathBuf::from(name)
+    let (catalog, election) = database::lock(config, &storage, storage.lock_path()?).await?;
+    Ok(Locked { storage: Arc::new(storage), catalog, election: Arc::new(election) })
 }
 
 /// Begins a term and settles what was interrupted. The rebuild that may be due is the caller's.
@@ -113,9 +93,8 @@ pub(super) async fn open(config: &Config, locked: Locked, metrics: &Arc<Metrics>
     let round = settler.round(term).await?;
     tracing::info!(?round, "interrupted operations are settled");
     failpoint::hit("takeover.after_settling")?;
-    // What older terms had staged is kept while any transaction could still need it.
-    if round.is_clean() && taken_over.file.mode.is_writable() {
-        locked.storage.empty_trash().await?;
+    if taken_over.file.mode.is_writable() {
+        settler.empty_trash(round).await?;
     }
     failpoint::hit("takeover.after_empty_trash")?;
     Ok(Opened { locked, taken_over, settler, live, locks })

@@ -23,8 +23,7 @@ use reader::{KeyDoc, Reader};
 use sources::Sources;
 
 /// What this version knows but cannot do yet, by the keys that would ask for it.
-const NOT_YET: [(&str, &str); 3] =
-    [("storage.s3.", "S3 storage"), ("database.postgres.", "PostgreSQL"), ("peer.", "the peer port")];
+const NOT_YET: [(&str, &str); 2] = [("storage.s3.", "S3 storage"), ("peer.", "the peer port")];
 
 /// The whole configuration.
 #[derive(Clone, Debug)]

@@ -79,6 +79,7 @@ impl Files {
         id: Uuid,
         legal_hold: bool,
         reason: Option<String>,
+        check: Precheck<'_>,
     ) -> FileResult<FileRow> {
         let inner = &self.inner;
         let pass = inner.enter(Wish::Update)?;
@@ -86,6 +87,7 @@ impl Files {
         if held.attr.is_newer() {
             return Err(FileError::AttrNewer(id));
         }
+        check(&held.attr)?;
         if held.attr.legal_hold == legal_hold {
             let row = FileRow { attr: held.attr, cached_at: Timestamp::now(), damaged: false, blocked_by: None };
             return Ok(inner.shown(row));

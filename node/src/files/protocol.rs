@@ -227,7 +227,11 @@ impl Inner {
                     let done = injected(points.after_commit);
                     drop(owned);
                     if let Some(answer) = answer.take() {
-                        let _ = answer.send(done.map(|()| operation.row));
+                        // Whatever goes wrong from here on, it has happened.
+                        let _ = answer.send(match done {
+                            Ok(()) => Ok(operation.row),
+                            Err(error) => unknown(error.to_string()),
+                        });
                     }
                     return;
                 }

@@ -20,6 +20,7 @@ pub struct Trail(Arc<Found>);
 struct Found {
     caller: OnceLock<Caller>,
     file_id: OnceLock<Uuid>,
+    details: OnceLock<String>,
 }
 
 impl Trail {
@@ -27,6 +28,13 @@ impl Trail {
     pub fn note_caller(extensions: &Extensions, caller: &Caller) {
         if let Some(trail) = extensions.get::<Self>() {
             let _ = trail.0.caller.set(caller.clone());
+        }
+    }
+
+    /// Notes what else matters, such as the reason of a hold. Never a token.
+    pub fn note_details(extensions: &Extensions, details: String) {
+        if let Some(trail) = extensions.get::<Self>() {
+            let _ = trail.0.details.set(details);
         }
     }
 
@@ -50,6 +58,13 @@ fn action(method: &Method, route: &str) -> Option<&'static str> {
         ("POST", "/api/v1/files/upload") => "upload",
         ("PATCH", "/api/v1/files/{id}") => "update",
         ("DELETE", "/api/v1/files/{id}") => "delete",
+        ("PUT", "/api/v1/files/{id}/legal-hold") => "hold",
+        ("DELETE", "/api/v1/files/{id}/legal-hold") => "lift_hold",
+        ("PUT", "/api/v1/admin/mode") => "mode_change",
+        ("POST", "/api/v1/admin/cache/rebuild") => "rebuild",
+        ("POST", "/api/v1/admin/cache/verify") => "verify",
+        ("POST", "/api/v1/admin/gc") => "gc",
+        ("DELETE", "/api/v1/admin/jobs/{id}") => "cancel_job",
         ("POST", "/api/v1/admin/wal/{tx}/retry") => "wal_retry",
         _ => return None,
     })
@@ -89,7 +104,7 @@ impl Audit {
             remote: self.remote,
             outcome,
             code,
-            details: None,
+            details: found.details.get().map(String::as_str),
         }
         .write();
     }

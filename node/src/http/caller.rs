@@ -15,7 +15,7 @@ pub struct AsUser(pub Caller);
 /// A caller with the role `operator` or `admin`.
 pub struct AsOperator(pub Caller);
 /// A caller with the role `admin`.
-pub struct AsAdmin;
+pub struct AsAdmin(pub Caller);
 
 fn require(app: &AppState, parts: &Parts, role: Role) -> ApiResult<Caller> {
     let caller = app.front().authenticator.authenticate(&parts.headers)?;
@@ -43,4 +43,4 @@ macro_rules! extractor {
 
 extractor!(AsUser, Role::User, AsUser);
 extractor!(AsOperator, Role::Operator, AsOperator);
-extractor!(AsAdmin, Role::Admin, |_| AsAdmin);
+extractor!(AsAdmin, Role::Admin, AsAdmin);

@@ -8,6 +8,7 @@ use super::error::{ApiError, ApiResult};
 use super::reply;
 use super::soon::soon;
 use super::state::{AppState, Services};
+use crate::catalog::JobKind;
 use crate::election::Role;
 use crate::model::Timestamp;
 use crate::telemetry::metrics::{CapacityNumbers, METRICS_CONTENT_TYPE, Scrape};
@@ -53,6 +54,7 @@ async fn gather(services: &Services) -> Scrape {
             available: capacity.available,
             level: capacity.level.as_str(),
         }),
+        jobs_running: JobKind::ALL.map(|kind| (kind.as_str(), services.jobs.is_running(kind))).to_vec(),
         ..Scrape::default()
     };
     (services.observe)(&mut scrape);

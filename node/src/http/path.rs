@@ -16,6 +16,11 @@ pub fn transaction_id(uri: &Uri) -> ApiResult<Uuid> {
         .ok_or_else(|| ApiError::invalid("tx", "the transaction id in the path is not a UUID"))
 }
 
+/// The id of `/api/v1/admin/jobs/{id}`.
+pub fn job_id(uri: &Uri) -> ApiResult<Uuid> {
+    id_after(uri, "/api/v1/admin/jobs/").ok_or_else(|| ApiError::invalid("id", "the job id in the path is not a UUID"))
+}
+
 /// The UUID right after `prefix`, in the one form with hyphens: an id has one address, so that caches and logs agree.
 fn id_after(uri: &Uri, prefix: &str) -> Option<Uuid> {
     let segment = uri.path().strip_prefix(prefix)?.split('/').next()?;

@@ -1,13 +1,14 @@
 //! Which path leads where.
 
-use axum::routing::{MethodRouter, get, post};
+use axum::routing::{MethodRouter, get, post, put};
 use axum::{Router, middleware};
 
 use super::error::{ApiError, Code};
 use super::front::front;
 use super::state::AppState;
 use super::{
-    admin, capacity, delete, docs, download, health, info, list, metadata, metrics_page, openapi, patch, root, upload,
+    admin, capacity, delete, docs, download, health, info, legal_hold, list, metadata, metrics_page, openapi, patch,
+    root, upload,
 };
 
 /// Which of the pages beside the API a port serves.
@@ -42,10 +43,16 @@ pub(super) fn api(beside: Pages) -> Vec<Route> {
         ("/api/v1/files/search", get(list::search)),
         ("/api/v1/files/{id}", get(metadata::get).patch(patch::patch).delete(delete::delete)),
         ("/api/v1/files/{id}/download", get(download::download)),
+        ("/api/v1/files/{id}/legal-hold", put(legal_hold::set).delete(legal_hold::lift)),
         ("/api/v1/info", get(info::info)),
         ("/api/v1/capacity", get(capacity::capacity)),
         ("/api/v1/admin/config", get(admin::config::config)),
-        ("/api/v1/admin/mode", get(admin::mode::mode)),
+        ("/api/v1/admin/mode", get(admin::mode::mode).put(admin::mode_change::change)),
+        ("/api/v1/admin/cache/rebuild", post(admin::start::rebuild)),
+        ("/api/v1/admin/cache/verify", post(admin::start::verify)),
+        ("/api/v1/admin/gc", post(admin::start::gc)),
+        ("/api/v1/admin/jobs", get(admin::jobs::list)),
+        ("/api/v1/admin/jobs/{id}", get(admin::jobs::get).delete(admin::jobs::cancel)),
         ("/api/v1/admin/wal", get(admin::wal::list)),
         ("/api/v1/admin/wal/{tx}/retry", post(admin::wal::retry)),
     ]

@@ -1,5 +1,6 @@
 //! What the claims of a verified token must say, and who it makes its bearer.
 
+use std::sync::OnceLock;
 use std::time::Duration;
 
 use serde_json::Value;
@@ -34,8 +35,8 @@ pub struct TokenRules {
     pub leeway: Duration,
     /// The longest `exp − iat`, if there is a limit.
     pub max_lifetime: Option<Duration>,
-    /// This element: the only audience of the operator's tokens.
-    pub element_id: Option<String>,
+    /// This element: the only audience of the operator's tokens. Not known while the node starts.
+    pub element_id: OnceLock<String>,
 }
 
 /// When a token counts, in seconds since 1970.
@@ -126,7 +127,7 @@ pub(super) fn judge(
 fn judge_operator(claims: &Claims, validity: Validity, rules: &TokenRules) -> Result<(), TokenError> {
     let audience = claims.aud.as_ref().map(super::jws::Audience::names).unwrap_or_default();
     // Exactly this element: a token for several could be carried from one to the other.
-    match (audience, &rules.element_id) {
+    match (audience, rules.element_id.get()) {
         ([only], Some(element)) if only == element => {}
         _ => return Err(TokenError::invalid("the operator's token is not for this element (aud)")),
     }

@@ -10,6 +10,7 @@ use http::HeaderMap;
 use http::header::AUTHORIZATION;
 use jsonwebtoken::Algorithm;
 use moka::sync::Cache;
+use uuid::Uuid;
 
 use super::caller::Caller;
 use super::claims::{OPERATOR_ISSUER, TokenRules, Validity, judge};
@@ -52,6 +53,11 @@ impl Authenticator {
     /// The keys in force.
     pub fn keys(&self) -> &Arc<KeyStore> {
         &self.keys
+    }
+
+    /// This node serves this element: from now on the operator's tokens for it count. Only the first call counts.
+    pub fn serves(&self, element_id: Uuid) {
+        let _ = self.rules.element_id.set(element_id.to_string());
     }
 
     /// Who sent a request with these headers.

@@ -6,6 +6,7 @@ mod live;
 mod takeover;
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use futures_util::StreamExt;
@@ -74,6 +75,8 @@ pub struct Settler {
     live: Arc<Live>,
     files: Arc<KeyLocks<Uuid>>,
     metrics: Arc<Metrics>,
+    /// What older terms had staged is still kept.
+    trash_kept: Arc<AtomicBool>,
 }
 
 impl Settler {
@@ -85,7 +88,7 @@ impl Settler {
         files: Arc<KeyLocks<Uuid>>,
         metrics: Arc<Metrics>,
     ) -> Self {
-        Self { storage, catalog, live, files, metrics }
+        Self { storage, catalog, live, files, metrics, trash_kept: Arc::new(AtomicBool::new(true)) }
     }
 
     /// Settles every open transaction on a file that no live operation owns.
@@ -138,6 +141,15 @@ impl Settler {
         self.catalog.wal_row(tx).await?.ok_or(SettleError::NotFound(tx))
     }
 
+    /// Removes what older terms had staged, once no transaction can need it any more.
+    pub async fn empty_trash(&self, round: Round) -> Result<(), StorageError> {
+        if round.is_clean() && self.trash_kept.load(Ordering::Acquire) {
+            self.storage.empty_trash().await?;
+            self.trash_kept.store(false, Ordering::Release);
+        }
+        Ok(())
+    }
+
     /// Looks for rows without a living owner until told to stop. `term` says in which term, or that it may not now.
     pub async fn run(&self, term: impl Fn() -> Option<Term> + Send, stop: CancellationToken) {
         loop {
@@ -147,8 +159,14 @@ impl Settler {
             }
             let Some(term) = term() else { continue };
             match self.round(term).await {
-                Ok(round) if round == Round::default() => {}
-                Ok(round) => tracing::info!(?round, "settled transactions whose operation had ended"),
+                Ok(round) => {
+                    if round != Round::default() {
+                        tracing::info!(?round, "settled transactions whose operation had ended");
+                    }
+                    if let Err(error) = self.empty_trash(round).await {
+                        tracing::warn!(%error, "what older terms had staged stays for now");
+                    }
+                }
                 Err(error) => tracing::warn!(%error, "settling has to wait"),
             }
         }

@@ -48,7 +48,7 @@ async fn a_file_whose_description_is_full_can_be_held_kept_and_deleted() {
     let full = filling(&node, ATTR_LIMIT_BYTES).await;
     let id = node.upload(b"x", describe(&full)).await.unwrap().attr.file_id;
     for hold in [true, false] {
-        let held = node.files.set_legal_hold(&caller(), id, hold, None).await.unwrap();
+        let held = node.files.set_legal_hold(&caller(), id, hold, None, &|_| Ok(())).await.unwrap();
         node.is_whole(&held, b"x").await;
     }
     node.files.delete(&caller(), id, &|_| Ok(())).await.unwrap();
@@ -89,7 +89,7 @@ async fn an_attr_of_a_newer_schema_is_read_and_not_rewritten() {
     let refused = node.files.update(&caller(), id, patch, &|_| Ok(())).await;
     assert!(matches!(refused, Err(FileError::AttrNewer(_))), "{refused:?}");
     assert!(matches!(node.files.delete(&caller(), id, &|_| Ok(())).await, Err(FileError::AttrNewer(_))));
-    let hold = node.files.set_legal_hold(&caller(), id, true, None).await;
+    let hold = node.files.set_legal_hold(&caller(), id, true, None, &|_| Ok(())).await;
     assert!(matches!(hold, Err(FileError::AttrNewer(_))));
     assert_eq!(node.storage.attr(&row.attr.storage_path).await.unwrap().unwrap().bytes, bytes);
     node.rebuild().await.unwrap();

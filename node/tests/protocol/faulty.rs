@@ -69,6 +69,10 @@ fn lost<T>() -> CatalogResult<T> {
 
 #[async_trait]
 impl Catalog for Faulty {
+    async fn end_other_sessions(&self, element_id: Uuid) -> CatalogResult<()> {
+        self.up()?.end_other_sessions(element_id).await
+    }
+
     async fn intent(&self, term: Term, row: WalRow) -> CatalogResult<IntentVerdict> {
         let inner = self.up()?;
         if self.faults.intents.take() {

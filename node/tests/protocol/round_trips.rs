@@ -81,7 +81,7 @@ async fn is_gone(node: &Node, id: Uuid) {
     let update = node.files.update(&caller(), id, describing("again"), &|_| Ok(())).await;
     assert!(matches!(update, Err(FileError::NotFound(_))), "{update:?}");
     assert!(matches!(node.files.delete(&caller(), id, &|_| Ok(())).await, Err(FileError::NotFound(_))));
-    let hold = node.files.set_legal_hold(&caller(), id, true, None).await;
+    let hold = node.files.set_legal_hold(&caller(), id, true, None, &|_| Ok(())).await;
     assert!(matches!(hold, Err(FileError::NotFound(_))));
     assert!(matches!(node.files.metadata(id).await, Err(FileError::NotFound(_))));
 }

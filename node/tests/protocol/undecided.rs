@@ -41,7 +41,7 @@ async fn is_blocked(node: &Node, change: &Interrupted) {
     let patch = Patch { tags: Some(vec!["t".to_owned()]), ..Patch::default() };
     assert!(blocked(node.files.update(&caller(), id, patch, &|_| Ok(())).await.unwrap_err()));
     assert!(blocked(node.files.delete(&caller(), id, &|_| Ok(())).await.unwrap_err()));
-    assert!(blocked(node.files.set_legal_hold(&caller(), id, true, None).await.unwrap_err()));
+    assert!(blocked(node.files.set_legal_hold(&caller(), id, true, None, &|_| Ok(())).await.unwrap_err()));
     assert_eq!(node.catalog.wal_pending().await.unwrap().failed, 1);
     let on_disk = node.storage.attr(&change.attr.storage_path).await.unwrap().unwrap();
     assert_eq!(on_disk.bytes, change.attr.to_bytes().unwrap(), "the attr stays as it is");

@@ -56,6 +56,17 @@ impl ModeChanges {
 
     /// Changes the mode, or does one phase of it.
     pub async fn change(self: &Arc<Self>, request: ModeRequest) -> Result<ModeAnswer, ModeError> {
+        if !self.element.catalog_trusted() {
+            // Recovery opens the door when it ends: a change would be let down by it.
+            return Err(ModeError::Recovering);
+        }
+        // A task of its own: a client that goes away must not stop a change between its file and its row.
+        let this = Arc::clone(self);
+        let work = self.tasks.spawn(async move { this.carry_out(request).await });
+        work.await.unwrap_or_else(|error| Err(ModeError::OutcomeUnknown(error.to_string())))
+    }
+
+    async fn carry_out(self: &Arc<Self>, request: ModeRequest) -> Result<ModeAnswer, ModeError> {
         let Ok(turn) = self.turn.try_lock() else {
             return Err(ModeError::InProgress("another request about the mode is being carried out".to_owned()));
         };
@@ -77,7 +88,7 @@ impl ModeChanges {
                 let transition = Transition { id, attempt: request.attempt.unwrap_or(1), target: request.mode };
                 let result = self.all(&request, transition.clone()).await;
                 if result.is_err() && self.element.mode() == mode {
-                    self.take_back(&transition.id).await;
+                    self.take_back(&transition).await;
                 }
                 drop(turn);
                 result
@@ -102,11 +113,11 @@ impl ModeChanges {
     async fn abort(&self, request: &ModeRequest) -> Result<ModeAnswer, ModeError> {
         let id = request.transition_id.as_deref().ok_or(ModeError::Invalid("abort needs transition_id"))?;
         let mode = self.element.mode();
-        if let Some((running, _)) = self.running() {
-            if running.id != id {
+        if let Some((running, drain)) = self.running() {
+            if running.id != id && !matches!(drain, Drain::Ended(_)) {
                 return Err(ModeError::InProgress(format!("another mode change ({}) is in progress", running.id)));
             }
-            if request.attempt.is_some_and(|attempt| attempt < running.attempt) {
+            if running.id == id && request.attempt.is_some_and(|attempt| attempt < running.attempt) {
                 return Err(lower_attempt(running.attempt));
             }
         }
@@ -123,9 +134,13 @@ impl ModeChanges {
     }
 
     /// Takes back a change that could not be done whole; what does not succeed here ends by its own time.
-    async fn take_back(&self, id: &str) {
+    async fn take_back(&self, transition: &Transition) {
+        // Refused because another one, or another attempt, stands: that one goes on.
+        if self.element.view().transition.is_some_and(|(standing, _)| standing != *transition) {
+            return;
+        }
         if let Ok(guard) = self.guard().await
-            && let Err(error) = self.catalog.abort(guard, id).await
+            && let Err(error) = self.catalog.abort(guard, &transition.id).await
         {
             tracing::warn!(%error, "a prepared mode change ends by itself, not at once");
         }

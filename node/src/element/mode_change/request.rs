@@ -73,6 +73,9 @@ pub enum ModeError {
     /// Another change is on its way, or this one still drains (503).
     #[error("{0}")]
     InProgress(String),
+    /// The catalog is being made again, or what was interrupted is being settled (503).
+    #[error("the element is recovering: the mode can be changed once it is ready")]
+    Recovering,
     /// This node is not the one that may (503).
     #[error("this node is not the master any more")]
     NotMaster,

@@ -23,6 +23,12 @@ pub enum Code {
     FileArchived,
     /// Retention or a hold stands.
     RetentionActive,
+    /// There is no such step of mode, or its phases come in the wrong order.
+    InvalidTransition,
+    /// A step back that nobody confirmed.
+    ConfirmationRequired,
+    /// A job of this kind runs.
+    JobInProgress,
     /// Written by a newer version.
     AttrNewer,
     /// The client stopped sending.
@@ -78,7 +84,13 @@ impl Code {
             Self::Forbidden => StatusCode::FORBIDDEN,
             Self::NotFound => StatusCode::NOT_FOUND,
             Self::MethodNotAllowed => StatusCode::METHOD_NOT_ALLOWED,
-            Self::ModeNotAllowed | Self::FileArchived | Self::RetentionActive | Self::AttrNewer => StatusCode::CONFLICT,
+            Self::ModeNotAllowed
+            | Self::FileArchived
+            | Self::RetentionActive
+            | Self::InvalidTransition
+            | Self::ConfirmationRequired
+            | Self::JobInProgress
+            | Self::AttrNewer => StatusCode::CONFLICT,
             Self::RequestTimeout => StatusCode::REQUEST_TIMEOUT,
             Self::PreconditionFailed => StatusCode::PRECONDITION_FAILED,
             Self::FileTooLarge | Self::BodyTooLarge => StatusCode::PAYLOAD_TOO_LARGE,
@@ -111,6 +123,9 @@ impl Code {
             Self::ModeNotAllowed => "MODE_NOT_ALLOWED",
             Self::FileArchived => "FILE_ARCHIVED",
             Self::RetentionActive => "RETENTION_ACTIVE",
+            Self::InvalidTransition => "INVALID_TRANSITION",
+            Self::ConfirmationRequired => "CONFIRMATION_REQUIRED",
+            Self::JobInProgress => "JOB_IN_PROGRESS",
             Self::AttrNewer => "ATTR_NEWER",
             Self::RequestTimeout => "REQUEST_TIMEOUT",
             Self::PreconditionFailed => "PRECONDITION_FAILED",

@@ -3,10 +3,13 @@
 use http::HeaderValue;
 use http::header::WWW_AUTHENTICATE;
 use serde_json::Value;
+use storage_element_crds::Mode;
 
 use super::{ApiError, Code};
 use crate::catalog::CatalogError;
+use crate::element::ModeError;
 use crate::files::FileError;
+use crate::jobs::{JobRequest, StartError};
 use crate::security::TokenError;
 use crate::settling::SettleError;
 
@@ -78,6 +81,56 @@ impl From<SettleError> for ApiError {
             SettleError::NotNow(reason) => Self::new(Code::Recovering, reason),
             SettleError::Catalog(error) => error.into(),
             SettleError::Storage(error) => FileError::from(error).into(),
+        }
+    }
+}
+
+impl From<ModeError> for ApiError {
+    fn from(error: ModeError) -> Self {
+        let message = error.to_string();
+        match error {
+            ModeError::Invalid(_) => Self::invalid("transition_id", message),
+            ModeError::InvalidTransition { attempt, .. } => {
+                let error = Self::new(Code::InvalidTransition, message);
+                match attempt {
+                    Some(attempt) => error.detail("attempt", attempt),
+                    None => error,
+                }
+            }
+            ModeError::ConfirmationRequired { from, to } => {
+                Self::new(Code::ConfirmationRequired, message).detail("from", from.as_str()).detail("to", to.as_str())
+            }
+            ModeError::InProgress(_) => Self::new(Code::TransitionInProgress, message),
+            ModeError::Recovering => Self::new(Code::Recovering, message),
+            ModeError::NotMaster => Self::new(Code::NotMaster, message),
+            ModeError::Catalog(error) => error.into(),
+            ModeError::Storage(error) => FileError::from(error).into(),
+            ModeError::OutcomeUnknown(_) => Self::new(
+                Code::OutcomeUnknown,
+                "whether the mode has changed is not settled yet: look at GET /api/v1/admin/mode, then repeat the request",
+            )
+            .logged(message),
+        }
+    }
+}
+
+impl ApiError {
+    /// A job that was not begun.
+    pub fn not_begun(error: StartError, wish: JobRequest, mode: Mode) -> Self {
+        let (message, kind) = (error.to_string(), wish.kind().as_str());
+        match error {
+            StartError::InProgress(running) => {
+                Self::new(Code::JobInProgress, format!("a {kind} job is running: wait for its end, or cancel it"))
+                    .detail("job_id", running.map_or(Value::Null, |id| id.to_string().into()))
+            }
+            StartError::ModeRefuses => Self::new(
+                Code::ModeNotAllowed,
+                format!("mode {mode} does not allow this: nothing is removed or repaired"),
+            )
+            .detail("mode", mode.as_str()),
+            StartError::NotMaster => Self::new(Code::NotMaster, message),
+            StartError::Catalog(error) => error.into(),
+            StartError::Defect(_) => Self::internal(message),
         }
     }
 }

@@ -43,10 +43,13 @@ fn errors(path: &str, operation: &Operation) -> Vec<u16> {
     statuses.extend_from_slice(match operation.operation_id.as_deref().unwrap_or_default() {
         "uploadFile" => &[408, 409, 413, 415, 422, 429, 507],
         "getFile" => &[404, 412],
-        "updateFile" => &[404, 408, 409, 412, 413, 415, 507],
         "deleteFile" => &[404, 409, 412, 507],
         "downloadFile" => &[404, 409, 412, 416],
-        "retryTransaction" | "getDocsFile" => &[404],
+        "updateFile" | "setLegalHold" | "liftLegalHold" => &[404, 408, 409, 412, 413, 415, 507],
+        "changeMode" => &[408, 409, 413, 415, 507],
+        "startRebuild" => &[409],
+        "startVerify" | "startGc" => &[408, 409, 413, 415],
+        "retryTransaction" | "getJob" | "cancelJob" | "getDocsFile" => &[404],
         _ => &[],
     });
     statuses
@@ -79,7 +82,7 @@ fn meaning(status: u16) -> (&'static str, &'static str) {
         403 => ("The token's role does not allow this", "FORBIDDEN"),
         404 => ("There is no such thing", "NOT_FOUND"),
         408 => ("The body stood still for too long", "REQUEST_TIMEOUT"),
-        409 => ("The mode, a retention or a hold does not allow this", "MODE_NOT_ALLOWED"),
+        409 => ("The mode, a retention, a hold or what is running does not allow this", "MODE_NOT_ALLOWED"),
         412 => ("The file is not in the state the request expects", "PRECONDITION_FAILED"),
         413 => ("The body or the file is larger than allowed", "FILE_TOO_LARGE"),
         414 => ("Path and query are too long", "URI_TOO_LONG"),

@@ -12,7 +12,8 @@ use utoipa::OpenApi;
 use super::error::ApiResult;
 use super::reply;
 use super::{
-    admin, capacity, delete, docs, download, health, info, list, metadata, metrics_page, patch, root, schema, upload,
+    admin, capacity, delete, docs, download, health, info, legal_hold, list, metadata, metrics_page, patch, root,
+    schema, upload,
 };
 
 #[derive(OpenApi)]
@@ -25,8 +26,10 @@ use super::{
     paths(
         root::root, health::live, health::ready, metrics_page::metrics, document, docs::page, docs::asset,
         upload::upload, list::list, list::search, metadata::get, patch::patch, delete::delete, download::download,
+        legal_hold::set, legal_hold::lift,
         info::info, capacity::capacity,
-        admin::config::config, admin::mode::mode, admin::wal::list, admin::wal::retry,
+        admin::config::config, admin::mode::mode, admin::mode_change::change, admin::start::rebuild, admin::start::verify,
+        admin::start::gc, admin::jobs::list, admin::jobs::get, admin::jobs::cancel, admin::wal::list, admin::wal::retry,
     ),
     components(schemas(schema::ErrorEnvelope)),
     tags(

@@ -5,12 +5,14 @@
     reason = "their fields are read by the generator of the OpenAPI document only"
 )]
 
+mod admin;
 mod names;
 mod params;
 
 use serde_json::Value;
 use utoipa::ToSchema;
 
+pub use admin::*;
 pub use names::*;
 pub use params::*;
 

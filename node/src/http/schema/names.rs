@@ -32,6 +32,14 @@ names! {
     SourceName: "^(env|file|default)$";
     /// How far a mode change is.
     PhaseName: "^(draining|prepared)$";
+    /// A part of a mode change.
+    ModePhaseName: "^(prepare|commit|abort)$";
+    /// What a request to change the mode has done.
+    ChangePhaseName: "^(draining|prepared|committed|aborted)$";
+    /// What a job does.
+    JobKindName: "^(rebuild|verify|gc)$";
+    /// How a job stands.
+    JobStateName: "^(running|succeeded|failed|cancelled|interrupted)$";
     /// What a transaction does.
     OperationTypeName: "^(FILE_CREATE|FILE_UPDATE|FILE_DELETE|CACHE_REBUILD|MODE_CHANGE)$";
     /// How a transaction stands.

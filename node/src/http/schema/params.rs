@@ -11,6 +11,14 @@ pub struct FileIdParam {
     id: Uuid,
 }
 
+/// The job.
+#[derive(IntoParams)]
+#[into_params(parameter_in = Path)]
+pub struct JobIdParam {
+    /// The job's id.
+    id: Uuid,
+}
+
 /// The transaction.
 #[derive(IntoParams)]
 #[into_params(parameter_in = Path)]
@@ -143,4 +151,13 @@ pub struct PageParams {
     limit: Option<u32>,
     /// `next_cursor` of the page before.
     cursor: Option<String>,
+}
+
+/// How many.
+#[derive(IntoParams)]
+#[into_params(parameter_in = Query)]
+pub struct LimitParam {
+    /// Items in the answer; 100 if not given.
+    #[param(minimum = 1, maximum = 1000)]
+    limit: Option<u32>,
 }

@@ -95,7 +95,7 @@ impl Node {
         std::fs::write(folder.path().join("operator.json"), &OPERATOR.jwks).unwrap();
         let at = |name: &str| folder.path().join(name);
         let keys = Arc::new(KeyStore::open(at("jwks.json"), Some(at("operator.json"))).unwrap());
-        let rules = TokenRules { leeway: Duration::from_secs(5), element_id: Some("element-1".to_owned()), ..rules };
+        let rules = TokenRules { leeway: Duration::from_secs(5), element_id: "element-1".to_owned().into(), ..rules };
         Self { authenticator: Authenticator { now: || NOW, ..Authenticator::new(keys, rules) }, folder }
     }
 

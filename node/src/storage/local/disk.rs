@@ -6,6 +6,7 @@ use std::io::{self, ErrorKind};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::{Duration, Instant};
 
 use parking_lot::{Condvar, Mutex};
 
@@ -36,6 +37,23 @@ struct SyncState {
     started: u64,
     completed: u64,
     running: bool,
+    /// Operations about to rename something in this folder and to wait for its sync.
+    coming: u32,
+}
+
+/// How long a sync waits for operations that are about to need it too.
+const GATHER: Duration = Duration::from_micros(500);
+
+/// An operation that is about to rename something in a folder and to sync it.
+pub(super) struct Coming {
+    shared: Arc<FolderSync>,
+}
+
+impl Drop for Coming {
+    fn drop(&mut self) {
+        self.shared.state.lock().coming -= 1;
+        self.shared.ended.notify_all();
+    }
 }
 
 impl Disk {
@@ -83,9 +101,24 @@ impl Disk {
         error
     }
 
+    /// Says that an operation is about to need a sync of this folder: one that starts meanwhile waits a moment for it.
+    pub(super) fn coming(&self, folder: &Path) -> Coming {
+        let shared = self.folder_sync(folder);
+        shared.state.lock().coming += 1;
+        Coming { shared }
+    }
+
+    fn folder_sync(&self, folder: &Path) -> Arc<FolderSync> {
+        let mut syncs = self.folder_syncs.lock();
+        match syncs.get(folder) {
+            Some(shared) => Arc::clone(shared),
+            None => Arc::clone(syncs.entry(folder.to_owned()).or_default()),
+        }
+    }
+
     /// Makes renames and removals in a folder durable. Callers that come while a sync runs share the next one.
     pub(super) fn sync_folder(&self, folder: &Path) -> StorageResult<()> {
-        let shared = Arc::clone(self.folder_syncs.lock().entry(folder.to_owned()).or_default());
+        let shared = self.folder_sync(folder);
         let mut state = shared.state.lock();
         // A sync that already runs may have begun before our rename: only one that starts from now on counts.
         let needed = state.started + 1;
@@ -103,6 +136,8 @@ impl Disk {
             shared.ended.wait(&mut state);
         }
         state.running = true;
+        let gathered = Instant::now() + GATHER;
+        while state.coming > 0 && !shared.ended.wait_until(&mut state, gathered).timed_out() {}
         state.started += 1;
         let mine = state.started;
         drop(state);
@@ -118,6 +153,11 @@ impl Disk {
         }
         shared.ended.notify_all();
         result
+    }
+
+    /// A folder is about to be removed: whoever needs one of this name again has to make it.
+    pub(super) fn forget_folder(&self, folder: &Path) {
+        self.durable_folders.lock().remove(folder);
     }
 
     /// Makes a folder below the root, and the chain of its parents durable. Only the first caller since the process

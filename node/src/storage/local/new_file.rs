@@ -10,7 +10,7 @@ use bytes::Bytes;
 use sha2::{Digest, Sha256};
 use tokio::task::JoinHandle;
 
-use super::disk::{Disk, is_missing};
+use super::disk::{Coming, Disk, is_missing};
 use super::{blocking, join};
 use crate::failpoint;
 use crate::model::{StoragePath, Term, TransactionId};
@@ -195,7 +195,8 @@ impl NewFile for NewLocalFile {
     async fn publish(mut self: Box<Self>) -> Result<(), PublishError> {
         let (disk, term, tx, path) = (Arc::clone(&self.disk), self.term, self.tx, self.path.clone());
         self.staged = false;
-        let published = tokio::task::spawn_blocking(move || publish(&disk, term, tx, &path));
+        let coming = disk.coming(&disk.layout.folder(&path));
+        let published = tokio::task::spawn_blocking(move || publish(&disk, term, tx, &path, coming));
         match join(published).await {
             Ok(result) => result,
             Err(error) => Err(PublishError { committed: true, error }),
@@ -243,7 +244,7 @@ fn stage(sink: Sink, first: bool, pieces: &[Bytes], attr: &Bytes) -> StorageResu
     Ok(())
 }
 
-fn publish(disk: &Disk, term: Term, tx: TransactionId, path: &StoragePath) -> Result<(), PublishError> {
+fn publish(disk: &Disk, term: Term, tx: TransactionId, path: &StoragePath, coming: Coming) -> Result<(), PublishError> {
     let before = |error| PublishError { committed: false, error };
     let after = |error| PublishError { committed: true, error };
     let (data, attr, folder) = (disk.layout.data(path), disk.layout.attr(path), disk.layout.folder(path));
@@ -257,6 +258,7 @@ fn publish(disk: &Disk, term: Term, tx: TransactionId, path: &StoragePath) -> Re
     disk.rename(&disk.layout.staged_attr(term, tx), &attr)
         .map_err(|error| PublishError { committed: !is_missing(&error), error: term_over(error, term) })?;
     failpoint::hit("local.after_rename_attr").map_err(injected).map_err(after)?;
+    drop(coming);
     disk.sync_folder(&folder).map_err(after)?;
     failpoint::hit("local.after_sync_folder").map_err(injected).map_err(after)
 }

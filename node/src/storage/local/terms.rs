@@ -3,7 +3,7 @@
 
 use std::path::Path;
 
-use super::disk::{Disk, is_missing};
+use super::disk::{Coming, Disk, is_missing};
 use super::new_file::term_over;
 use crate::failpoint;
 use crate::model::{Epoch, StoragePath, Term, TransactionId};
@@ -91,6 +91,7 @@ fn end_element_staging(disk: &Disk, own: &str) -> StorageResult<()> {
     disk.durable_folder(&staging)?;
     for name in disk.names(&staging)? {
         if name != own {
+            disk.forget_folder(&staging.join(&name));
             remove_tree(disk, &staging.join(&name))?;
         }
     }
@@ -178,6 +179,7 @@ pub(super) fn publish_attr(
     term: Term,
     tx: TransactionId,
     before: &AttrOnDisk,
+    coming: Coming,
 ) -> Result<(), PublishError> {
     let (attr, folder) = (disk.layout.attr(&before.path), disk.layout.folder(&before.path));
     let uncommitted = |error| PublishError { committed: false, error };
@@ -187,6 +189,7 @@ pub(super) fn publish_attr(
     disk.rename(&disk.layout.staged_attr(term, tx), &attr)
         .map_err(|error| PublishError { committed: !is_missing(&error), error: term_over(error, term) })?;
     hit(disk, "local.after_replace_attr", &attr).map_err(committed)?;
+    drop(coming);
     disk.sync_folder(&folder).map_err(committed)?;
     hit(disk, "local.after_sync_replaced_attr", &attr).map_err(committed)
 }
