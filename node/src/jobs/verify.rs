@@ -208,6 +208,10 @@ impl Verifier<'_> {
         }
         // A write may be on its way, or may have come since the scan: only what still differs under the lock is a
         // finding. What an interrupted operation has left is settling's to tell.
+        // Looked for before the lock too: an operation whose commit finds no catalog holds the lock for as long.
+        if announced(self.catalog).await?.contains(&attr.storage_path) {
+            return Ok(());
+        }
         let _lock = self.files.lock(id).await;
         if announced(self.catalog).await?.contains(&attr.storage_path) {
             return Ok(());

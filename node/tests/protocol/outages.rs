@@ -81,7 +81,8 @@ async fn a_commit_that_finds_no_catalog_is_unknown_after_five_seconds_and_done_l
         other => panic!("{other:?}"),
     });
     // The owners live: settling leaves the rows to them.
-    assert_eq!(node.settle().await, storage_node::settling::Round::default());
+    let round = tokio::time::timeout(Duration::from_secs(2), node.settle()).await;
+    assert_eq!(round, Ok(storage_node::settling::Round::default()), "it waits for a living operation");
     for tx in txs {
         assert_eq!(node.status(tx).await, Some(WalStatus::Pending));
     }
