@@ -7,7 +7,7 @@ use serde_json::Value;
 
 use crate::Client;
 
-const PATIENCE: Duration = Duration::from_secs(60);
+const PATIENCE: Duration = Duration::from_mins(1);
 
 /// Begins the job at `path` (`/api/v1/admin/…`), with a body or none, and returns its URL.
 ///

@@ -5,7 +5,7 @@ use std::path::Path;
 
 use anyhow::{Context, Result, ensure};
 use serde_json::{Value, json};
-use storage_element_e2e::{Answer, Client, Content, Node, Setup, Upload, check, job, planted};
+use storage_element_e2e::{Answer, Client, Content, Setup, Upload, check, job, planted};
 
 const MIB: u64 = 1 << 20;
 
