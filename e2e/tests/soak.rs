@@ -13,7 +13,9 @@ use storage_element_e2e::{Answer, Client, Content, Node, Setup, Upload, job};
 
 const CLIENTS: u64 = 32;
 /// Files there from the start, with which the caches of the node fill: these are bounded, and filling them is no leak.
-const PLANTED: u32 = 2000;
+const PLANTED: u32 = 3000;
+/// All clients are there and at work by then.
+const WARM_UP: Duration = Duration::from_secs(3);
 const SAMPLE_EVERY: Duration = Duration::from_millis(250);
 /// Files each client keeps: above that it deletes, so that the work stays the same from the first minute to the last.
 const KEPT: usize = 20;
@@ -130,7 +132,7 @@ async fn mixed_work_of_32_clients() -> Result<()> {
     let planted = fill_caches(&node).await?;
     // Those who asked whether the node is ready before it was.
     let failures_before = failures(&user).await?;
-    let until = Instant::now() + Duration::from_secs(seconds);
+    let until = Instant::now() + WARM_UP + Duration::from_secs(seconds);
     let workers: Vec<_> = (0..CLIENTS)
         .map(|number| Worker {
             user: user.clone(),
@@ -164,7 +166,7 @@ async fn fill_caches(node: &Node) -> Result<Vec<Planted>> {
     let first = user.upload(&Upload::new("first.txt", Content::bytes("first"))).await?.expect(201)?.json()?;
     let template = planted::attr_of(node.volume(), &first)?;
     let planted: Vec<Planted> = (0..PLANTED)
-        .map(|number| planted::plant(node.volume(), &template, number * 43, |_| ()))
+        .map(|number| planted::plant(node.volume(), &template, number * 28, |_| ()))
         .collect::<Result<_>>()?;
     let first = first["file_id"].as_str().context("no id")?;
     node.client("operator")?.delete(first).await?.expect(204)?;
@@ -198,8 +200,9 @@ async fn totals_are_exact(user: &Client, planted: &[Planted], workers: &[Worker]
     Ok(())
 }
 
-/// Resident memory in KiB, as long as the work goes on.
+/// Resident memory in KiB after the warm-up, as long as the work goes on.
 async fn sample(node: &Node, until: Instant) -> Result<Vec<u64>> {
+    tokio::time::sleep(WARM_UP).await;
     let mut samples = Vec::new();
     while Instant::now() < until {
         samples.push(node.memory_kib("VmRSS")?);
