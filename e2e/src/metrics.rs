@@ -25,4 +25,11 @@ impl Metrics {
         values.peek()?;
         Some(values.sum())
     }
+
+    /// The sum of the metric `name` over the samples whose labels contain this text, such as `status="500"`.
+    pub fn sum_where(&self, name: &str, label: &str) -> f64 {
+        let wanted =
+            |key: &str| key.strip_prefix(name).is_some_and(|rest| rest.starts_with('{') && rest.contains(label));
+        self.samples.iter().filter(|(key, _)| wanted(key)).map(|(_, value)| value).sum()
+    }
 }
