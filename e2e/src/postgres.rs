@@ -14,6 +14,7 @@ pub const URL_VARIABLE: &str = "E2E_DATABASE_URL";
 /// Runs in a shell of its own, so that the server goes however this process ends: its standard input ends with it. A
 /// server that was killed is started again as soon as it is allowed to.
 const SUPERVISOR: &str = r#"
+trap : HUP INT TERM
 bin=$1 dir=$2
 cd "$dir"
 "$bin/initdb" -D data -U se -A trust -E UTF8 --locale=C.UTF-8 --no-sync >initdb.log 2>&1 || exit 1

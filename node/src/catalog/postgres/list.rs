@@ -20,9 +20,14 @@ pub(super) const ACTION: &str = "list files";
 /// A page.
 pub(super) async fn page(conn: &mut PgConnection, query: &FileQuery) -> CatalogResult<Page> {
     let expression = matching::expression(query.text.as_ref(), &query.filter);
-    let mut sql = statement(query, expression.as_deref())?;
-    let found = sql.build().fetch_all(&mut *conn).await.map_err(said(ACTION))?;
     let limit = usize::try_from(query.limit).unwrap_or(usize::MAX);
+    let mut found = Vec::new();
+    for mut sql in statements(query, expression.as_deref())? {
+        found = sql.build().fetch_all(&mut *conn).await.map_err(said(ACTION))?;
+        if found.len() > limit {
+            break;
+        }
+    }
     let rows = found.iter().take(limit).map(rows::read).collect::<CatalogResult<Vec<_>>>()?;
     let (total, total_is_minimum) = match query.page {
         PageRequest::Offset(_) => count(conn, query, expression.as_deref()).await?,
@@ -31,52 +36,121 @@ pub(super) async fn page(conn: &mut PgConnection, query: &FileQuery) -> CatalogR
     Ok(Page { rows, has_more: found.len() > limit, total, total_is_minimum })
 }
 
-fn statement(query: &FileQuery, expression: Option<&str>) -> CatalogResult<QueryBuilder<Postgres>> {
+/// The statements for a page; a later one is asked when the one before has not filled it.
+///
+/// A word may be in every file or in one of a million. The planner knows which only of the most common words: of any
+/// other it guesses, and walks a million files for the one. So it is not asked: common words fill a page from a short
+/// walk, and what does not is rare enough to be looked up whole.
+fn statements(query: &FileQuery, expression: Option<&str>) -> CatalogResult<Vec<QueryBuilder<Postgres>>> {
     match (query.sort, &query.text, expression) {
-        (Sort::Relevance, Some(text), Some(expression)) => relevance::page(query, text, expression),
-        _ => sorted(query, expression),
+        (Sort::Relevance, Some(text), Some(expression)) => Ok(vec![relevance::page(query, text, expression)?]),
+        _ if expression.is_none() && query.filter.metadata.is_empty() => Ok(vec![sorted(query, None, Reach::All)?]),
+        _ => Ok(vec![sorted(query, expression, Reach::Walk)?, sorted(query, expression, Reach::LookUp)?]),
     }
 }
 
-fn sorted(query: &FileQuery, expression: Option<&str>) -> CatalogResult<QueryBuilder<Postgres>> {
-    let mut sql = QueryBuilder::<Postgres>::new(concat!("SELECT ", columns!()));
-    matches(&mut sql, &query.filter, expression);
-    let column = match query.sort {
-        Sort::CreatedAt | Sort::Relevance => "f.created_at",
-        Sort::UpdatedAt => "f.updated_at",
-        Sort::OriginalFilename => "f.original_filename",
-        Sort::FileSize => "f.file_size",
-    };
-    let (direction, beyond) = match query.order {
-        Order::Asc => (" ASC", " > "),
-        Order::Desc => (" DESC", " < "),
-    };
-    if let PageRequest::After(cursor) = &query.page {
-        sql.push(" AND (").push(column).push(", f.file_id)").push(beyond).push("(");
-        match (&cursor.value, query.sort == Sort::OriginalFilename) {
-            (SortValue::Number(value), false) => sql.push_bind(*value),
-            (SortValue::Text(value), true) => sql.push_bind(value.clone()),
-            _ => {
-                let reason = "the cursor does not belong to this order".to_owned();
-                return Err(CatalogError::Refused { action: ACTION, reason });
-            }
-        };
-        sql.push(", ").push_bind(cursor.id).push(")");
+/// How far a statement looks.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Reach {
+    /// At as many files as it takes, in their order.
+    All,
+    /// At the next files in their order, whether they match or not.
+    Walk,
+    /// At all that match, in the order of the index that finds them.
+    LookUp,
+}
+
+/// Files that a walk looks at.
+const WALKED: i64 = 2_000;
+
+fn sorted(query: &FileQuery, expression: Option<&str>, reach: Reach) -> CatalogResult<QueryBuilder<Postgres>> {
+    let mut sql = QueryBuilder::<Postgres>::new(match reach {
+        Reach::All | Reach::Walk => concat!("SELECT ", columns!()),
+        // Keys alone, so that a sort of many stays in memory.
+        Reach::LookUp => {
+            "WITH found AS MATERIALIZED (SELECT f.file_id, f.created_at, f.updated_at, f.original_filename, f.file_size"
+        }
+    });
+    match reach {
+        Reach::All => matches(&mut sql, &query.filter, expression),
+        Reach::Walk => {
+            // Nothing is moved into a subquery with a limit, and its order is kept: the walk ends with the page.
+            sql.push(" FROM (SELECT f.* FROM files AS f WHERE ");
+            shown(&mut sql, &query.filter);
+            from_cursor(&mut sql, query)?;
+            order_by(&mut sql, query);
+            sql.push(" LIMIT ").push_bind(WALKED).push(") AS f WHERE ");
+            conditions(&mut sql, &query.filter, expression);
+        }
+        Reach::LookUp => {
+            matches(&mut sql, &query.filter, expression);
+            sql.push("), page AS MATERIALIZED (SELECT f.file_id FROM found AS f WHERE true");
+        }
     }
-    sql.push(" ORDER BY ").push(column).push(direction).push(", f.file_id").push(direction);
+    from_cursor(&mut sql, query)?;
+    order_by(&mut sql, query);
     sql.push(" LIMIT ").push_bind(i64::from(query.limit) + 1);
     if let PageRequest::Offset(offset) = query.page {
         sql.push(" OFFSET ").push_bind(i64::try_from(offset).unwrap_or(i64::MAX));
     }
+    if reach == Reach::LookUp {
+        sql.push(concat!(") SELECT ", columns!(), " FROM page JOIN files AS f ON f.file_id = page.file_id"));
+        order_by(&mut sql, query);
+    }
     Ok(sql)
 }
 
-/// Source and conditions. Which index leads is the planner's choice: it knows how common a word is, and whether the
-/// newest hundred files with it are found sooner by walking the newest files or by asking the index of words.
+fn column(sort: Sort) -> &'static str {
+    match sort {
+        Sort::CreatedAt | Sort::Relevance => "f.created_at",
+        Sort::UpdatedAt => "f.updated_at",
+        Sort::OriginalFilename => "f.original_filename",
+        Sort::FileSize => "f.file_size",
+    }
+}
+
+fn order_by(sql: &mut QueryBuilder<Postgres>, query: &FileQuery) {
+    let direction = match query.order {
+        Order::Asc => " ASC",
+        Order::Desc => " DESC",
+    };
+    sql.push(" ORDER BY ").push(column(query.sort)).push(direction).push(", f.file_id").push(direction);
+}
+
+/// Where the page begins.
+fn from_cursor(sql: &mut QueryBuilder<Postgres>, query: &FileQuery) -> CatalogResult<()> {
+    let PageRequest::After(cursor) = &query.page else { return Ok(()) };
+    let beyond = match query.order {
+        Order::Asc => " > ",
+        Order::Desc => " < ",
+    };
+    sql.push(" AND (").push(column(query.sort)).push(", f.file_id)").push(beyond).push("(");
+    match (&cursor.value, query.sort == Sort::OriginalFilename) {
+        (SortValue::Number(value), false) => sql.push_bind(*value),
+        (SortValue::Text(value), true) => sql.push_bind(value.clone()),
+        _ => {
+            let reason = "the cursor does not belong to this order".to_owned();
+            return Err(CatalogError::Refused { action: ACTION, reason });
+        }
+    };
+    sql.push(", ").push_bind(cursor.id).push(")");
+    Ok(())
+}
+
+/// Source and conditions.
 pub(super) fn matches(sql: &mut QueryBuilder<Postgres>, filter: &Filter, expression: Option<&str>) {
+    sql.push(" FROM files AS f WHERE ");
+    conditions(sql, filter, expression);
+}
+
+/// Files that are shown at all. Written out, not bound, so that partial indexes are used.
+fn shown(sql: &mut QueryBuilder<Postgres>, filter: &Filter) {
     let status = filter.status.unwrap_or(FileStatus::Active);
-    // Written out, not bound, so that partial indexes are used.
-    sql.push(format_args!(" FROM files AS f WHERE f.status = '{}' AND f.blocked_by IS NULL", status.as_str()));
+    sql.push(format_args!("f.status = '{}' AND f.blocked_by IS NULL", status.as_str()));
+}
+
+fn conditions(sql: &mut QueryBuilder<Postgres>, filter: &Filter, expression: Option<&str>) {
+    shown(sql, filter);
     if let Some(expression) = expression {
         sql.push(" AND f.words @@ ").push_bind(expression.to_owned()).push("::text::tsquery");
     }
@@ -154,7 +228,9 @@ async fn count(
 pub(super) async fn plans(conn: &mut PgConnection, query: &FileQuery) -> CatalogResult<Vec<String>> {
     let expression = matching::expression(query.text.as_ref(), &query.filter);
     let mut plans = Vec::new();
-    for mut asked in [statement(query, expression.as_deref())?, counting(query, expression.as_deref())] {
+    let mut statements = statements(query, expression.as_deref())?;
+    statements.push(counting(query, expression.as_deref()));
+    for mut asked in statements {
         let arguments = sqlx::Execute::take_arguments(&mut asked.build())
             .map_err(|error| CatalogError::Refused { action: ACTION, reason: error.to_string() })?;
         let sql = sqlx::AssertSqlSafe(format!("EXPLAIN {}", asked.sql().as_str()));

@@ -28,7 +28,7 @@ async fn filled(at: &At, files: u32) -> PostgresCatalog {
     let sql = format!(
         "INSERT INTO files SELECT (lpad(to_hex(1700000000000 + n), 12, '0') || '7000' || '8' \
          || lpad(to_hex(n), 15, '0'))::uuid, CASE WHEN n % 50 = 0 THEN 'deleted' ELSE 'active' END, 1, n, \
-         1700000000000000 + n * 1000, 1700000000000000 + ((n * 7919) % {files})::bigint * 1000, cached_at, false, NULL, \
+         1700000000000000 + n * 1000, 1700000000000000 + (n::bigint * 7919 % {files}) * 1000, cached_at, false, NULL, \
          created_by_id, created_by_username, 'Договор_' || n || '.pdf', 'договор_' || n || '.pdf', content_type, NULL, \
          NULL, false, metadata, words || (n || ':9A')::tsvector, attr \
          FROM generate_series(1, {files}) AS n JOIN (SELECT *, row_number() OVER (ORDER BY file_id) AS r FROM files) AS f \
