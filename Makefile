@@ -46,5 +46,5 @@ bench-smoke: bench-needs binaries
 	"$$CARGO_TARGET_DIR/debug/bench" --smoke --json "$$CARGO_TARGET_DIR/bench-smoke.json"
 
 # COMMAND:PACKAGE. Installed with apt-get when missing and we may; else the test that needs it says so.
-needs: ; @e2e/install-missing cc:gcc curl:curl mount:mount
+needs: ; @e2e/install-missing python3:python3-venv cc:gcc curl:curl mount:mount pg_ctlcluster:postgresql
 bench-needs: ; @e2e/install-missing nginx:nginx-light

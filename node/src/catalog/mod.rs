@@ -4,9 +4,11 @@
 
 mod element;
 mod error;
+mod exact;
 mod job;
 mod lane;
 mod log;
+pub mod postgres;
 pub mod sqlite;
 mod transition;
 
@@ -70,6 +72,11 @@ pub trait Catalog: Send + Sync + 'static {
 
     /// Writes the singleton row of a new catalog. Changes nothing where there is one.
     async fn create_element(&self, element: &NewElement) -> CatalogResult<()>;
+
+    /// Ends the sessions in which older terms of this element write, before the epoch is raised: a client frozen in the
+    /// middle of a statement holds its locks, and nothing else ends it. Nothing to do where a database has no sessions
+    /// that outlive their process.
+    async fn end_other_sessions(&self, element_id: Uuid) -> CatalogResult<()>;
 
     /// Begins a term; false when the row's epoch is no longer the expected one. A transition that leads to the mode it
     /// writes is done, so it is taken away; any other is inherited.

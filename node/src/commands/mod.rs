@@ -1,5 +1,6 @@
 //! The command line: one file a subcommand. This is where the parts are wired.
 
+mod database;
 mod dev;
 mod healthcheck;
 mod migrate;
@@ -85,6 +86,8 @@ enum CommandError {
     Job(#[from] crate::jobs::JobError),
     #[error("could not {action} {what}: {source}")]
     Io { action: &'static str, what: String, source: std::io::Error },
+    #[error(transparent)]
+    MastershipLost(#[from] crate::election::MastershipLost),
     #[error("{0}")]
     Other(String),
 }

@@ -1,17 +1,14 @@
 //! Opening an element: locks, storage, catalog, takeover, settling, and the rebuild that may be due.
 
-use std::ffi::OsString;
-use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use storage_element_crds::Mode;
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
-use crate::catalog::sqlite::{SqliteCatalog, SqliteOptions};
+use super::database;
 use crate::catalog::{CatalogError, SharedCatalog};
 use crate::config::{Config, S3Config};
-use crate::election::lock::LockElection;
 use crate::election::{Election, Role};
 use crate::element::{Adoption, CapacityRules, Element, ElementParts, RetentionRules, Threshold};
 use crate::failpoint;
@@ -59,29 +56,17 @@ pub(super) struct Opened {
 
 /// Takes the locks, then opens storage and catalog. The catalog's schema is not looked at yet.
 pub(super) async fn lock(config: &Config) -> Result<Locked, OpeningError> {
-    let database = &config.database.sqlite.path;
-    let folder = database.parent().filter(|folder| !folder.as_os_str().is_empty());
-    if let Some(folder) = folder {
-        std::fs::create_dir_all(folder).map_err(|source| StorageError::Io {
-            action: "make folder",
-            path: folder.display().to_string(),
-            source,
-        })?;
-    }
-    let (storage, election): (SharedStorage, _) = match &config.storage.s3 {
+    let (storage, volume): (SharedStorage, _) = match &config.storage.s3 {
         // A bucket has no locks: the catalog's is the one, and conditional writes do the rest.
-        Some(s3) => {
-            let election = LockElection::acquire(&[beside(database)])?;
-            (Arc::new(S3Storage::open(&s3_options(s3)).await?), election)
-        }
+        Some(s3) => (Arc::new(S3Storage::open(&s3_options(s3)).await?), None),
         None => {
             let storage = LocalStorage::open(&config.storage.local.path)?;
-            let election = LockElection::acquire(&[storage.lock_path()?, beside(database)])?;
-            (Arc::new(storage), election)
+            let lock = storage.lock_path()?;
+            (Arc::new(storage), Some(lock))
         }
     };
-    let catalog = SqliteCatalog::open(database, SqliteOptions::default()).await?;
-    Ok(Locked { storage, catalog: Arc::new(catalog), election: Arc::new(election) })
+    let (catalog, election) = database::lock(config, storage.as_ref(), volume).await?;
+    Ok(Locked { storage, catalog, election: Arc::new(election) })
 }
 
 fn s3_options(config: &S3Config) -> S3Options {
@@ -96,13 +81,6 @@ fn s3_options(config: &S3Config) -> S3Options {
         allow_unconditional: config.allow_unconditional,
         patience: Patience::default(),
     }
-}
-
-/// `PATH.lock`: one process for one SQLite file, whatever volume it is used with.
-fn beside(database: &Path) -> PathBuf {
-    let mut name = OsString::from(database);
-    name.push(".lock");
-    PathBuf::from(name)
 }
 
 /// Begins a term and settles what was interrupted. The rebuild that may be due is the caller's.

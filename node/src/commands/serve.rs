@@ -103,14 +103,21 @@ impl Process<'_> {
             }
         };
         tracing::info!(%address, "serving");
+        let ended = running.mastership_ended();
+        tokio::pin!(ended);
         let signal = tokio::select! {
             signal = &mut signalled => signal,
+            // Without the lock another process may begin: this one must not go on.
+            lost = &mut ended => return Err(lost.into()),
             result = running.recover(&self.stop) => {
                 result?;
                 if let Some(welcome) = welcome {
                     println!("{}", welcome.text(address));
                 }
-                signalled.await
+                tokio::select! {
+                    signal = signalled => signal,
+                    lost = ended => return Err(lost.into()),
+                }
             }
         };
         tracing::info!(signal, "stopping: running requests finish, no new ones are taken");

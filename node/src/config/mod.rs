@@ -23,7 +23,7 @@ use reader::{KeyDoc, Reader};
 use sources::Sources;
 
 /// What this version knows but cannot do yet, by the keys that would ask for it.
-const NOT_YET: [(&str, &str); 2] = [("database.postgres.", "PostgreSQL"), ("peer.", "the peer port")];
+const NOT_YET: [(&str, &str); 1] = [("peer.", "the peer port")];
 
 /// The whole configuration.
 #[derive(Clone, Debug)]

@@ -118,16 +118,13 @@ fn contradictions_are_found() {
 
 #[test]
 fn what_is_not_there_yet_is_refused_by_name() {
-    for (variable, value, key) in [
-        ("SE_ELECTION__KIND", "lease", "election.kind"),
-        ("SE_PEER__LISTEN", "0.0.0.0:8443", "peer.listen"),
-        ("SE_DATABASE__POSTGRES__URL", "postgres://u:hidden@h/db", "database.postgres.url"),
-    ] {
+    for (variable, value, key) in
+        [("SE_ELECTION__KIND", "lease", "election.kind"), ("SE_PEER__LISTEN", "0.0.0.0:8443", "peer.listen")]
+    {
         let errors = with(&[(variable, value)]).unwrap_err();
         assert_eq!(errors.problems.len(), 1);
         assert_eq!(errors.problems[0].key, key);
         assert!(errors.to_string().contains("not available in this version"), "{errors}");
-        assert!(!errors.to_string().contains("hidden"), "{errors}");
     }
 }
 
@@ -159,8 +156,11 @@ fn a_secret_comes_from_a_file_and_is_never_shown() {
     let file = folder.path().join("url");
     std::fs::write(&file, "postgres://u:hidden@h/db\n").unwrap();
     let name = file.to_str().unwrap();
-    let errors = with(&[("SE_DATABASE__POSTGRES__URL_FILE", name)]).unwrap_err();
-    assert_eq!(errors.problems.len(), 1, "{errors}");
+    let config = with(&[("SE_DATABASE__POSTGRES__URL_FILE", name)]).unwrap();
+    let postgres = config.database.postgres.as_ref().unwrap();
+    assert_eq!(postgres.url.expose(), "postgres://u:hidden@h/db");
+    let config = with(&[("SE_DATABASE__POSTGRES__URL", "postgres://u:hidden@h/db")]).unwrap();
+    assert!(!format!("{config:?}").contains("hidden"));
     let missing = with(&[("SE_DATABASE__POSTGRES__URL_FILE", "/nowhere/url")]).unwrap_err().to_string();
     assert!(missing.contains("/nowhere/url cannot be read"), "{missing}");
     assert_eq!(format!("{:?}", super::Secret::new("hidden".to_owned())), "***");

@@ -4,14 +4,18 @@ use std::fs::{File, OpenOptions, TryLockError};
 use std::io::{Read, Seek, Write};
 use std::path::{Path, PathBuf};
 
-use super::{Election, MastershipLost, Role};
+use async_trait::async_trait;
+
+use super::{Election, MastershipLost, RemoteLock, Role};
 use crate::storage::{StorageError, StorageResult};
 
 /// Operating-system locks held for as long as the process lives: on the volume, and beside the catalog. The system
-/// releases them when the process ends, however it ends.
+/// releases them when the process ends, however it ends. A catalog on a server has a lock there instead, which goes with
+/// its connection: when it is lost another process may serve the element, so this one ends.
 pub struct LockElection {
     holder: String,
     _held: Vec<File>,
+    remote: Option<Box<dyn RemoteLock>>,
 }
 
 impl LockElection {
@@ -22,10 +26,17 @@ impl LockElection {
     pub fn acquire(paths: &[PathBuf]) -> StorageResult<Self> {
         let holder = holder();
         let held = paths.iter().map(|path| lock(path, &holder)).collect::<Result<_, _>>()?;
-        Ok(Self { holder, _held: held })
+        Ok(Self { holder, _held: held, remote: None })
+    }
+
+    /// Holds a server's lock too.
+    #[must_use]
+    pub fn with_remote(self, remote: Box<dyn RemoteLock>) -> Self {
+        Self { remote: Some(remote), ..self }
     }
 }
 
+#[async_trait]
 impl Election for LockElection {
     fn role(&self) -> Role {
         Role::Standalone
@@ -35,9 +46,19 @@ impl Election for LockElection {
         self.holder.clone()
     }
 
-    /// The system takes the lock away only with the process, so while this runs it stands.
+    /// The system takes its locks away only with the process, so while this runs they stand.
     fn check(&self) -> Result<(), MastershipLost> {
-        Ok(())
+        match self.remote.as_ref().and_then(|remote| remote.lost()) {
+            Some(reason) => Err(MastershipLost(reason)),
+            None => Ok(()),
+        }
+    }
+
+    async fn ended(&self) -> MastershipLost {
+        match &self.remote {
+            Some(remote) => MastershipLost(remote.until_lost().await),
+            None => std::future::pending().await,
+        }
     }
 }
 

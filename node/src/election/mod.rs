@@ -2,6 +2,8 @@
 
 pub mod lock;
 
+use async_trait::async_trait;
+
 /// What this node is to its element.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize)]
 #[serde(rename_all = "lowercase")]
@@ -19,7 +21,18 @@ pub enum Role {
 #[error("this node is no longer the master: {0}")]
 pub struct MastershipLost(pub String);
 
+/// A lock that a server holds for this process, and that may be lost while the process lives.
+#[async_trait]
+pub trait RemoteLock: Send + Sync + 'static {
+    /// Why it is lost, if it is.
+    fn lost(&self) -> Option<String>;
+
+    /// Waits until it is lost, and says why.
+    async fn until_lost(&self) -> String;
+}
+
 /// A way to have one master. Every make passes the suite in `tests/election_suite`.
+#[async_trait]
 pub trait Election: Send + Sync + 'static {
     /// What this node is.
     fn role(&self) -> Role;
@@ -29,4 +42,9 @@ pub trait Election: Send + Sync + 'static {
 
     /// Asked right before every commit point: whether the mastership still stands for certain.
     fn check(&self) -> Result<(), MastershipLost>;
+
+    /// Waits until the mastership is lost in a way that only the end of this process answers.
+    async fn ended(&self) -> MastershipLost {
+        std::future::pending().await
+    }
 }

@@ -72,6 +72,9 @@ pub enum StartError {
     /// The catalog does not answer (503).
     #[error(transparent)]
     Catalog(#[from] CatalogError),
+    /// A defect (500).
+    #[error("the job could not be begun: {0}")]
+    Defect(String),
 }
 
 struct Running {
@@ -111,6 +114,13 @@ impl Jobs {
 
     /// Begins a job. `node` is how the election names this process.
     pub async fn start(self: &Arc<Self>, request: JobRequest, node: &str) -> Result<JobRow, StartError> {
+        let (this, node) = (Arc::clone(self), node.to_owned());
+        // A task of its own: a client that goes away must not leave a running row that nobody works on.
+        let begun = self.tasks.spawn(async move { this.begin(request, node).await });
+        begun.await.unwrap_or_else(|error| Err(StartError::Defect(error.to_string())))
+    }
+
+    async fn begin(self: Arc<Self>, request: JobRequest, node: String) -> Result<JobRow, StartError> {
         let writes = matches!(request, JobRequest::Gc { .. } | JobRequest::Verify { repair: true, .. });
         if writes && !self.parts.element.mode().is_writable() {
             return Err(StartError::ModeRefuses);
@@ -124,7 +134,7 @@ impl Jobs {
             finished_at: None,
             progress: shown(&Progress::default(), Duration::ZERO),
             report: None,
-            node: node.to_owned(),
+            node,
         };
         if !self.parts.catalog.start_job(&row).await? {
             let running = self.parts.catalog.jobs(100).await?.into_iter();
@@ -139,7 +149,7 @@ impl Jobs {
         };
         let (progress, cancel) = (Arc::clone(&running.progress), running.cancel.clone());
         self.running.lock().insert(row.job_id, running);
-        let this = Arc::clone(self);
+        let this = Arc::clone(&self);
         let job_id = row.job_id;
         self.tasks.spawn(async move { this.run(job_id, request, term, &progress, &cancel).await });
         Ok(row)

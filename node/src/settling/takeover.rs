@@ -72,6 +72,7 @@ pub async fn take_over(
 ) -> Result<TakenOver, TakeoverError> {
     let nonce = Nonce::fresh();
     let Identified { mut file, row, rebuild, mode } = identify(storage, catalog, successor, nonce).await?;
+    catalog.end_other_sessions(file.element_id).await?;
     let highest = row.epoch.max(file.epoch).max(storage.highest_epoch().await?.unwrap_or(0));
     let term = Term { epoch: highest + 1, nonce };
     if mode != file.mode {
@@ -144,6 +145,7 @@ async fn identify(
     });
     let (rebuild, mode) = match judge(in_storage, in_catalog, successor.adoption, successor.expected_id) {
         Verdict::Refuse(reason) => {
+            storage.refused();
             return Err(TakeoverError::Refused(format!("{reason} (looked at storage {})", storage.place())));
         }
         Verdict::Serve { rebuild, mode } => (rebuild, Some(mode)),
@@ -184,6 +186,13 @@ async fn identify(
             )
         })?,
     };
+    // Another element may have been made in this catalog between the first look and the write.
+    if row.element_id != element.element_id {
+        return Err(TakeoverError::Refused(format!(
+            "the catalog holds element {}, the storage element {}: give each element a catalog of its own",
+            row.element_id, element.element_id
+        )));
+    }
     let mode = mode.unwrap_or(element.mode);
     Ok(Identified { file: element, row, rebuild, mode })
 }

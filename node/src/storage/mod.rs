@@ -188,6 +188,9 @@ pub trait Storage: Send + Sync + 'static {
     /// Where it is, for people.
     fn place(&self) -> String;
 
+    /// This storage was refused before anything was written: what opening it has made is taken away again.
+    fn refused(&self) {}
+
     /// The bytes of `element.json`; `None` on a new volume.
     async fn element_file(&self) -> StorageResult<Option<Bytes>>;
 

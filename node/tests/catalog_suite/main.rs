@@ -15,6 +15,7 @@ mod intents;
 mod jobs;
 mod made;
 mod pages;
+mod postgres;
 mod rebuild;
 mod retention;
 mod searching;
@@ -60,3 +61,4 @@ macro_rules! suite {
 }
 
 suite!(on_sqlite, crate::sqlite::Sqlite);
+suite!(on_postgres, crate::postgres::Postgres);

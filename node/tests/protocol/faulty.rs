@@ -4,6 +4,8 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 
 use async_trait::async_trait;
+use futures_util::future::BoxFuture;
+use parking_lot::Mutex;
 use storage_node::catalog::{
     Catalog, CatalogCounters, CatalogError, CatalogResult, Commit, CommitVerdict, ConfigRow, IntentVerdict, JobRow,
     ModeChange, NewElement, NewTerm, RetentionSummary, RowGuard, SharedCatalog, Transition, TransitionVerdict,
@@ -39,8 +41,8 @@ pub struct Faults {
     pub commits: Times,
     /// Commits that are written and whose answer is lost.
     pub commit_answers: Times,
-    /// Commits asked for so far.
-    pub commits_asked: AtomicU32,
+    /// Done once, right after the first look for a key.
+    pub after_key_look: Mutex<Option<BoxFuture<'static, ()>>>,
 }
 
 pub struct Faulty {
@@ -52,6 +54,13 @@ impl Faulty {
     fn up(&self) -> CatalogResult<&dyn Catalog> {
         if self.faults.down.load(Ordering::SeqCst) { lost() } else { Ok(self.inner.as_ref()) }
     }
+
+    async fn key_looked(&self) {
+        let then = self.faults.after_key_look.lock().take();
+        if let Some(then) = then {
+            then.await;
+        }
+    }
 }
 
 fn lost<T>() -> CatalogResult<T> {
@@ -60,6 +69,10 @@ fn lost<T>() -> CatalogResult<T> {
 
 #[async_trait]
 impl Catalog for Faulty {
+    async fn end_other_sessions(&self, element_id: Uuid) -> CatalogResult<()> {
+        self.up()?.end_other_sessions(element_id).await
+    }
+
     async fn intent(&self, term: Term, row: WalRow) -> CatalogResult<IntentVerdict> {
         let inner = self.up()?;
         if self.faults.intents.take() {
@@ -70,7 +83,6 @@ impl Catalog for Faulty {
     }
 
     async fn commit(&self, term: Term, commit: Commit) -> CatalogResult<CommitVerdict> {
-        self.faults.commits_asked.fetch_add(1, Ordering::SeqCst);
         let inner = self.up()?;
         if self.faults.commits.take() {
             return lost();
@@ -136,11 +148,15 @@ impl Catalog for Faulty {
     }
 
     async fn file_by_key(&self, created_by_id: &str, key: &str) -> CatalogResult<Option<FileRow>> {
-        self.up()?.file_by_key(created_by_id, key).await
+        let found = self.up()?.file_by_key(created_by_id, key).await;
+        self.key_looked().await;
+        found
     }
 
     async fn open_transaction_by_key(&self, created_by_id: &str, key: &str) -> CatalogResult<Option<TransactionId>> {
-        self.up()?.open_transaction_by_key(created_by_id, key).await
+        let found = self.up()?.open_transaction_by_key(created_by_id, key).await;
+        self.key_looked().await;
+        found
     }
 
     async fn list(&self, query: &FileQuery) -> CatalogResult<Page> {

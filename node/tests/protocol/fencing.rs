@@ -7,8 +7,9 @@ use storage_node::catalog::NewTerm;
 use storage_node::election::MastershipLost;
 use storage_node::element::{Closed, Door};
 use storage_node::files::{FileError, Patch, UploadFields};
-use storage_node::model::{Nonce, Term, Timestamp, WalStatus};
+use storage_node::model::{FileStatus, Nonce, Term, Timestamp, WalStatus};
 use storage_node::settling::{KeyLocks, Live, SettleError, Settler};
+use storage_node::storage::Storage;
 
 use crate::by_hand::{At, DATA, Interrupted};
 use crate::ground::Ground;
@@ -79,7 +80,7 @@ async fn nothing_is_published_from_a_folder_that_a_successor_has_ended() {
     let file = node.uploaded(b"x").await;
     let successor = ground.storage();
     let sent = node.sent(&vec![7; 400_000], None).await.unwrap();
-    storage_node::storage::Storage::begin_term(&successor, Term { epoch: 2, nonce: Nonce::fresh() }).await.unwrap();
+    Storage::begin_term(&successor, Term { epoch: 2, nonce: Nonce::fresh() }).await.unwrap();
     not_master(&sent.finish(UploadFields::default()).await);
     let patch = Patch { tags: Some(vec!["t".to_owned()]), ..Patch::default() };
     let update = node.files.update(&caller(), file.attr.file_id, patch, &|_| Ok(())).await;
@@ -152,4 +153,23 @@ async fn a_rebuild_of_a_term_that_is_over_changes_nothing() {
     assert!(
         node.catalog.wal(&storage_node::catalog::WalQuery { limit: 9, ..Default::default() }).await.unwrap().len() == 1
     );
+}
+
+/// What an older term had staged can not come any more, whoever still holds it.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn staging_of_older_terms_is_out_of_reach() {
+    let ground = Ground::new();
+    let node = ground.start().await;
+    let neighbour = node.uploaded(b"neighbour").await;
+    let before = node.storage.attr(&neighbour.attr.storage_path).await.unwrap().unwrap();
+    let change = Interrupted::change(&neighbour, FileStatus::Active);
+    change.announce(&node).await;
+    change.put(&ground, node.term(), At::Nowhere, At::Staged);
+    let (old, old_term) = (ground.storage(), node.term());
+    node.kill().await;
+    let node = ground.start().await;
+    let refused = Storage::publish_attr(&old, old_term, change.attr.tx, &before).await.unwrap_err();
+    assert!(!refused.committed);
+    node.is_whole(&neighbour, b"neighbour").await;
+    node.is_clean().await;
 }

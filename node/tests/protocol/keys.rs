@@ -4,9 +4,10 @@ use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use storage_node::files::{FileError, FileResult, UploadFields, UploadStart};
-use storage_node::model::FileRow;
+use storage_node::model::{FileIds, FileRow};
 use storage_node::security::Caller;
 
+use crate::by_hand::{At, Interrupted};
 use crate::ground::Ground;
 use crate::node::{Node, caller};
 
@@ -91,5 +92,28 @@ async fn a_key_whose_first_upload_is_open_is_told_so_and_later_finds_the_file() 
     )
     .await;
     assert_eq!(node.catalog.totals().await.unwrap().active_files, 1);
+    node.is_clean().await;
+}
+
+/// Settling closes the first upload's transaction between the two looks for its key: one of them finds it.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_key_that_is_settled_meanwhile_is_not_taken_for_a_new_one() {
+    let ground = Ground::new();
+    let node = ground.start().await;
+    let neighbour = node.uploaded(b"neighbour").await;
+    let mut create = Interrupted::create(&neighbour, FileIds::default().next(), node.term());
+    create.attr.idempotency_key = Some("k".to_owned());
+    create.intent.operation_data["created_by_id"] = "u-1".into();
+    create.intent.operation_data["idempotency_key"] = "k".into();
+    create.announce(&node).await;
+    create.put(&ground, node.term(), At::Placed, At::Placed);
+    let (settler, term) = (node.settler.clone(), node.term());
+    *node.faults.after_key_look.lock() = Some(Box::pin(async move {
+        assert_eq!(settler.round(term).await.unwrap().redone, 1);
+    }));
+    let first = with_key(&node, &caller(), "k", b"second file").await;
+    assert!(matches!(first, Err(FileError::OutcomeUnknown { .. }) | Ok((_, true))), "a second file: {first:?}");
+    let (row, replay) = with_key(&node, &caller(), "k", b"second file").await.unwrap();
+    assert!(replay && row.attr == create.attr);
     node.is_clean().await;
 }

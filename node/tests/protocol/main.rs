@@ -10,6 +10,7 @@ mod fencing;
 mod ground;
 mod interrupted;
 mod keys;
+mod late;
 mod node;
 mod outages;
 mod rebuilding;

@@ -124,8 +124,12 @@ async fn by_id_reads_go_on_without_a_catalog() {
     assert!(matches!(upload, Err(FileError::DatabaseUnavailable(_))), "{upload:?}");
     assert_eq!(ground.staged(), Vec::<String>::new());
 
+    let stop = tokio_util::sync::CancellationToken::new();
+    let watching = tokio::spawn(node.files.clone().watch_catalog(stop.clone()));
     node.faults.down.store(false, Ordering::SeqCst);
-    assert_eq!(node.files.list(&query).await.unwrap().rows.len(), 1);
+    until("lists are answered", async || node.files.list(&query).await.is_ok_and(|page| page.rows.len() == 1)).await;
     node.uploaded(b"again").await;
     node.is_clean().await;
+    stop.cancel();
+    watching.await.unwrap();
 }

@@ -7,7 +7,6 @@ use storage_node::catalog::{Catalog, ConfigRow, NewElement, NewTerm};
 use storage_node::element::{Adoption, ElementFile};
 use storage_node::model::{FileIds, Nonce, Term, Timestamp};
 use storage_node::settling::{Successor, TakenOver, TakeoverError, take_over};
-use storage_node::storage::Storage;
 use uuid::Uuid;
 
 use crate::by_hand::{At, DATA, Interrupted};
@@ -244,25 +243,6 @@ async fn the_epoch_is_above_every_trace_of_another() {
     assert!(taken.term.epoch == 71 && taken.needs_rebuild, "a row of a lower epoch is an old one: {taken:?}");
     assert_eq!(names_in(&ground.at(".staging")), [taken.term.to_string()]);
     agree(&ground, &taken).await;
-}
-
-/// What an older term had staged can not come any more, whoever still holds it.
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn staging_of_older_terms_is_out_of_reach() {
-    let ground = Ground::new();
-    let node = ground.start().await;
-    let neighbour = node.uploaded(b"neighbour").await;
-    let before = node.storage.attr(&neighbour.attr.storage_path).await.unwrap().unwrap();
-    let change = Interrupted::change(&neighbour, storage_node::model::FileStatus::Active);
-    change.announce(&node).await;
-    change.put(&ground, node.term(), At::Nowhere, At::Staged);
-    let (old, old_term) = (ground.storage(), node.term());
-    node.kill().await;
-    let node = ground.start().await;
-    let refused = old.publish_attr(old_term, change.attr.tx, &before).await.unwrap_err();
-    assert!(!refused.committed);
-    node.is_whole(&neighbour, b"neighbour").await;
-    node.is_clean().await;
 }
 
 /// Ids rise over restarts, even when the clock stands behind an id that is there.

@@ -5,8 +5,9 @@ use sqlx::{QueryBuilder, Row, Sqlite, SqlitePool};
 
 use super::error::said;
 use super::relevance;
-use super::rows::{self, COLUMNS, lower, seq};
+use super::rows::{self, COLUMNS, seq};
 use super::{matching, totals};
+use crate::catalog::exact::lower;
 use crate::catalog::{CatalogError, CatalogResult};
 use crate::model::{CursorKey, FileQuery, FileStatus, Filter, Order, Page, PageRequest, Sort, SortValue, Timestamp};
 

@@ -60,6 +60,11 @@ impl Catalog for SqliteCatalog {
         self.act(Durability::Durable, move |conn| Box::pin(async move { config::create(conn, &element).await })).await
     }
 
+    async fn end_other_sessions(&self, _element_id: Uuid) -> CatalogResult<()> {
+        // Its locks are those of a process, and the lock of the element has shown that the other one is gone.
+        Ok(())
+    }
+
     async fn begin_term(&self, term: &NewTerm) -> CatalogResult<bool> {
         let term = term.clone();
         self.act(Durability::Durable, move |conn| Box::pin(async move { config::begin_term(conn, &term).await })).await

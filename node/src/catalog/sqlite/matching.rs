@@ -7,7 +7,7 @@ use std::fmt::Write as _;
 
 use serde::Serialize;
 
-use super::exact;
+use crate::catalog::exact;
 use crate::model::{Attr, Filter, TextQuery, TextTerm, stem, words};
 
 /// Columns of the index as a file fills them.

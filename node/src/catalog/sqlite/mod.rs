@@ -7,7 +7,6 @@ mod closing;
 mod config;
 mod ended;
 mod error;
-mod exact;
 mod files;
 mod intents;
 mod jobs;

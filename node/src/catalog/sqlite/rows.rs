@@ -6,11 +6,11 @@ use serde::Serialize;
 use serde_json::Value;
 use sqlx::sqlite::SqliteRow;
 use sqlx::{Row, SqliteConnection};
-use unicode_normalization::UnicodeNormalization;
 use uuid::Uuid;
 
 use super::error::said;
 use super::matching::IndexedText;
+use crate::catalog::exact::lower;
 use crate::catalog::{CatalogError, CatalogResult};
 use crate::model::{FileRow, Timestamp};
 
@@ -80,11 +80,6 @@ impl PreparedRow {
 fn json(value: &impl Serialize) -> CatalogResult<String> {
     serde_json::to_string(value)
         .map_err(|error| CatalogError::Refused { action: "write a file's row", reason: error.to_string() })
-}
-
-/// Lower case by code point, so that a part of a name is found whatever stands around it.
-pub(super) fn lower(name: &str) -> String {
-    name.nfc().flat_map(char::to_lowercase).collect()
 }
 
 /// The row number: milliseconds of creation, then the 15 bits of the id right below its time, which differ between

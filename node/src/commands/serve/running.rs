@@ -9,6 +9,7 @@ use uuid::Uuid;
 use super::{DRAIN_PATIENCE, Process};
 use crate::commands::CommandError;
 use crate::commands::opening::{Opened, OpeningError};
+use crate::election::MastershipLost;
 use crate::element::{Closed, Element, ModeChanges};
 use crate::files::Files;
 use crate::http::Services;
@@ -55,6 +56,11 @@ impl Running {
         self.element.view().element_id
     }
 
+    /// Returns when the mastership of this process has ended, with the reason.
+    pub(super) async fn mastership_ended(&self) -> MastershipLost {
+        self.opened.locked.election.ended().await
+    }
+
     /// What handlers work with.
     pub(super) fn services(&self, process: &Process<'_>) -> Services {
         let (storage, log) = (Arc::clone(&self.opened.locked.storage), Arc::clone(process.guard));
@@ -84,6 +90,9 @@ impl Running {
             self.files.raise_ids().await.map_err(OpeningError::from)?;
         }
         self.element.recovered();
+        if let Err(error) = self.modes.inherit().await {
+            tracing::warn!(%error, "whether a mode change was prepared is not known: prepare it again");
+        }
         Ok(())
     }
 

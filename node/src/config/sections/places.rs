@@ -98,7 +98,7 @@ impl StorageConfig {
 pub struct DatabaseConfig {
     /// The embedded database.
     pub sqlite: SqliteConfig,
-    /// A server; always `None` in this version.
+    /// A server, instead.
     pub postgres: Option<PostgresConfig>,
 }
 

@@ -80,8 +80,10 @@ impl ModeChanges {
             "reason": request.reason,
             "rollback_request_id": request.rollback_request_id,
         });
-        // One id for one attempt: a commit whose answer was lost is recognised.
-        let name = format!("{}/{}", transition.id, transition.attempt);
+        // One id for one attempt: a commit whose answer was lost is recognised. The mode that is left has been in force
+        // since a moment of its own, so that a name used again, years later, does not pass for done.
+        let since = self.element.view().mode_changed_at.micros();
+        let name = format!("{}/{}/{since}", transition.id, transition.attempt);
         ModeChange {
             transition: transition.clone(),
             at,

@@ -45,7 +45,8 @@ impl ModeChanges {
         let now = self.catalog.now().await?;
         let durable = row.transition.as_ref().filter(|_| row.prepared_until.is_some_and(|until| until > now));
         let running = self.running();
-        for stands in [durable, running.as_ref().map(|(transition, _)| transition)] {
+        let at_work = running.as_ref().filter(|(_, drain)| !matches!(drain, Drain::Ended(_)));
+        for stands in [durable, at_work.map(|(transition, _)| transition)] {
             refuse_against(stands, &transition)?;
         }
         let running = running.filter(|(running, _)| *running == transition).map(|(_, drain)| drain);
@@ -64,6 +65,25 @@ impl ModeChanges {
         }
         self.drain(transition, request.drain_timeout);
         Ok(self.answer(mode, "draining"))
+    }
+
+    /// Goes on with a change that was prepared before this node became master, until it is committed, taken back, or its
+    /// time is over. To be called once recovery has let writes in; before that the catalog keeps them out.
+    pub async fn inherit(self: &Arc<Self>) -> Result<(), ModeError> {
+        let _turn = self.turn.lock().await;
+        let (row, now) = (self.catalog.config().await?, self.catalog.now().await?);
+        let Some((transition, until)) = row.and_then(|row| row.transition.zip(row.prepared_until)) else {
+            return Ok(());
+        };
+        if until > now {
+            tracing::warn!(transition = transition.id, target = %transition.target, "a prepared mode change goes on");
+            if self.element.mode().is_writable() {
+                self.drain(transition, Duration::ZERO);
+            } else {
+                self.element.set_transition(Some((transition, Some(until))));
+            }
+        }
+        Ok(())
     }
 
     /// Closes the door, then in the background waits for running writes, ends those still streaming, and holds the

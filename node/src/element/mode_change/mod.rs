@@ -88,7 +88,7 @@ impl ModeChanges {
                 let transition = Transition { id, attempt: request.attempt.unwrap_or(1), target: request.mode };
                 let result = self.all(&request, transition.clone()).await;
                 if result.is_err() && self.element.mode() == mode {
-                    self.take_back(&transition.id).await;
+                    self.take_back(&transition).await;
                 }
                 drop(turn);
                 result
@@ -113,11 +113,11 @@ impl ModeChanges {
     async fn abort(&self, request: &ModeRequest) -> Result<ModeAnswer, ModeError> {
         let id = request.transition_id.as_deref().ok_or(ModeError::Invalid("abort needs transition_id"))?;
         let mode = self.element.mode();
-        if let Some((running, _)) = self.running() {
-            if running.id != id {
+        if let Some((running, drain)) = self.running() {
+            if running.id != id && !matches!(drain, Drain::Ended(_)) {
                 return Err(ModeError::InProgress(format!("another mode change ({}) is in progress", running.id)));
             }
-            if request.attempt.is_some_and(|attempt| attempt < running.attempt) {
+            if running.id == id && request.attempt.is_some_and(|attempt| attempt < running.attempt) {
                 return Err(lower_attempt(running.attempt));
             }
         }
@@ -134,9 +134,13 @@ impl ModeChanges {
     }
 
     /// Takes back a change that could not be done whole; what does not succeed here ends by its own time.
-    async fn take_back(&self, id: &str) {
+    async fn take_back(&self, transition: &Transition) {
+        // Refused because another one, or another attempt, stands: that one goes on.
+        if self.element.view().transition.is_some_and(|(standing, _)| standing != *transition) {
+            return;
+        }
         if let Ok(guard) = self.guard().await
-            && let Err(error) = self.catalog.abort(guard, id).await
+            && let Err(error) = self.catalog.abort(guard, &transition.id).await
         {
             tracing::warn!(%error, "a prepared mode change ends by itself, not at once");
         }

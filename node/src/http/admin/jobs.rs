@@ -21,7 +21,8 @@ use crate::model::Timestamp;
 #[schema(as = Job)]
 pub struct Job<'a> {
     /// The job.
-    job_id: Uuid,
+    #[serde(rename = "job_id")]
+    id: Uuid,
     /// What it does.
     #[schema(value_type = crate::http::schema::JobKindName)]
     kind: &'static str,
@@ -45,7 +46,7 @@ pub struct Job<'a> {
 impl<'a> From<&'a JobRow> for Job<'a> {
     fn from(row: &'a JobRow) -> Self {
         Self {
-            job_id: row.job_id,
+            id: row.job_id,
             kind: row.kind.as_str(),
             state: row.state.as_str(),
             started_at: row.started_at,

@@ -62,13 +62,15 @@ pub struct TransitionState {
 )]
 pub async fn mode(State(app): State<AppState>, _caller: AsAdmin) -> ApiResult<Response> {
     let view = app.services()?.element.view();
-    let transition = view.transition.map(|(transition, prepared_until)| TransitionState {
-        id: transition.id,
-        attempt: transition.attempt,
-        target: transition.target.as_str(),
-        phase: if prepared_until.is_some() { "prepared" } else { "draining" },
-        prepared_until,
-    });
+    let stands = |until: &Option<Timestamp>| until.is_none_or(|until| until > Timestamp::now());
+    let transition =
+        view.transition.filter(|(_, until)| stands(until)).map(|(transition, prepared_until)| TransitionState {
+            id: transition.id,
+            attempt: transition.attempt,
+            target: transition.target.as_str(),
+            phase: if prepared_until.is_some() { "prepared" } else { "draining" },
+            prepared_until,
+        });
     reply::json(&ModeState {
         mode: view.mode.as_str(),
         since: view.mode_changed_at,

@@ -130,6 +130,7 @@ impl ApiError {
             .detail("mode", mode.as_str()),
             StartError::NotMaster => Self::new(Code::NotMaster, message),
             StartError::Catalog(error) => error.into(),
+            StartError::Defect(_) => Self::internal(message),
         }
     }
 }

@@ -43,10 +43,9 @@ fn errors(path: &str, operation: &Operation) -> Vec<u16> {
     statuses.extend_from_slice(match operation.operation_id.as_deref().unwrap_or_default() {
         "uploadFile" => &[408, 409, 413, 415, 422, 429, 507],
         "getFile" => &[404, 412],
-        "updateFile" => &[404, 408, 409, 412, 413, 415, 507],
         "deleteFile" => &[404, 409, 412, 507],
         "downloadFile" => &[404, 409, 412, 416],
-        "setLegalHold" | "liftLegalHold" => &[404, 408, 409, 412, 413, 415, 507],
+        "updateFile" | "setLegalHold" | "liftLegalHold" => &[404, 408, 409, 412, 413, 415, 507],
         "changeMode" => &[408, 409, 413, 415, 507],
         "startRebuild" => &[409],
         "startVerify" | "startGc" => &[408, 409, 413, 415],

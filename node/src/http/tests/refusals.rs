@@ -38,7 +38,8 @@ async fn unknown_paths_and_methods_have_the_envelope() {
 #[tokio::test]
 async fn the_order_of_checks_is_framing_route_token_role_type_validity() {
     let state = state();
-    let (user, operator) = (token(Role::User), token(Role::Operator));
+    let (user, operator, admin) = (token(Role::User), token(Role::Operator), token(Role::Admin));
+    let hold = format!("/api/v1/files/{ID}/legal-hold");
     let json = ("content-type", "application/json");
     let patch = format!("/api/v1/files/{ID}");
     let long = format!("/nothing?{}", "x".repeat(9000));
@@ -93,6 +94,24 @@ async fn the_order_of_checks_is_framing_route_token_role_type_validity() {
             503,
             "RECOVERING",
         ),
+        ("PUT", &hold, &[("authorization", &user), text], "x", 403, "FORBIDDEN"),
+        ("PUT", &hold, &[("authorization", &operator), text], "x", 415, "UNSUPPORTED_MEDIA_TYPE"),
+        ("PUT", &hold, &[("authorization", &operator), json], "{\"why\":1}", 400, "VALIDATION_ERROR"),
+        ("PUT", &hold, &[("authorization", &operator), text], "", 503, "RECOVERING"),
+        ("DELETE", "/api/v1/files/x/legal-hold", &[("authorization", &operator)], "", 400, "VALIDATION_ERROR"),
+        ("DELETE", &hold, &[("authorization", &operator), json], "{\"reason\":\"over\"}", 503, "RECOVERING"),
+        ("PUT", "/api/v1/admin/mode", &[("authorization", &operator), text], "x", 403, "FORBIDDEN"),
+        ("PUT", "/api/v1/admin/mode", &[("authorization", &admin), text], "x", 415, "UNSUPPORTED_MEDIA_TYPE"),
+        ("PUT", "/api/v1/admin/mode", &[("authorization", &admin)], "", 400, "VALIDATION_ERROR"),
+        ("PUT", "/api/v1/admin/mode", &[("authorization", &admin), json], "{\"mode\":\"ro\"}", 503, "RECOVERING"),
+        ("POST", "/api/v1/admin/cache/rebuild", &[("authorization", &operator)], "", 403, "FORBIDDEN"),
+        ("POST", "/api/v1/admin/cache/rebuild", &[("authorization", &admin), text], "x", 503, "RECOVERING"),
+        ("POST", "/api/v1/admin/cache/verify", &[("authorization", &admin), json], "[]", 400, "VALIDATION_ERROR"),
+        ("POST", "/api/v1/admin/gc", &[("authorization", &admin), json], "{\"orphans\":1}", 400, "VALIDATION_ERROR"),
+        ("POST", "/api/v1/admin/gc", &[("authorization", &admin)], "", 503, "RECOVERING"),
+        ("GET", "/api/v1/admin/jobs?limit=0", &[("authorization", &admin)], "", 400, "VALIDATION_ERROR"),
+        ("GET", "/api/v1/admin/jobs?cursor=x", &[("authorization", &admin)], "", 400, "VALIDATION_ERROR"),
+        ("DELETE", "/api/v1/admin/jobs/x", &[("authorization", &admin)], "", 400, "VALIDATION_ERROR"),
         ("GET", "/api/v1/info", &[], "", 503, "RECOVERING"),
         ("GET", "/api/v1/info", &[("host", "a"), ("host", "b")], "", 400, "VALIDATION_ERROR"),
     ];

@@ -155,6 +155,11 @@ impl Disk {
         result
     }
 
+    /// A folder is about to be removed: whoever needs one of this name again has to make it.
+    pub(super) fn forget_folder(&self, folder: &Path) {
+        self.durable_folders.lock().remove(folder);
+    }
+
     /// Makes a folder below the root, and the chain of its parents durable. Only the first caller since the process
     /// started pays for it, others wait: a folder that merely exists may not survive a power cut.
     pub(super) fn durable_folder(&self, folder: &Path) -> StorageResult<()> {

@@ -12,6 +12,7 @@ use std::io;
 use std::ops::Range;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use async_trait::async_trait;
 use bytes::Bytes;
@@ -33,6 +34,8 @@ use crate::model::{Epoch, OperationType, StoragePath, Term, TransactionId};
 pub struct LocalStorage {
     disk: Arc<Disk>,
     listings: Arc<Listings>,
+    /// The folder of the lock was not there before this process.
+    lock_made: AtomicBool,
 }
 
 impl LocalStorage {
@@ -45,14 +48,27 @@ impl LocalStorage {
             let source = io::Error::from(io::ErrorKind::NotADirectory);
             return Err(disk.error("open folder", root, source));
         }
-        Ok(Self { disk: Arc::new(disk), listings: Arc::new(Listings::new()) })
+        Ok(Self { disk: Arc::new(disk), listings: Arc::new(Listings::new()), lock_made: AtomicBool::new(false) })
     }
 
-    /// Where the file is that the process serving this volume locks. Its folder is made if need be.
+    /// Where the file is that the process serving this volume locks. Its folder is made if need be, and removed again by
+    /// [`unmake_lock`](Self::unmake_lock) if the volume turns out to be another's.
     pub fn lock_path(&self) -> StorageResult<PathBuf> {
         let folder = self.disk.layout.element();
+        self.lock_made.store(!folder.exists(), Ordering::Relaxed);
         std::fs::create_dir_all(&folder).map_err(|source| self.disk.error("make folder", &folder, source))?;
         Ok(self.disk.layout.lock())
+    }
+
+    /// Leaves a volume that was refused as it was found: an empty mount point must stay one.
+    fn unmake_lock(&self) {
+        if self.lock_made.load(Ordering::Relaxed) {
+            let removed = std::fs::remove_file(self.disk.layout.lock())
+                .and_then(|()| std::fs::remove_dir(self.disk.layout.element()));
+            if let Err(error) = removed {
+                tracing::warn!(%error, "the lock made in a volume that was refused could not be removed");
+            }
+        }
     }
 
     async fn run<T: Send + 'static>(
@@ -85,6 +101,10 @@ impl Storage for LocalStorage {
 
     fn place(&self) -> String {
         self.disk.layout.root().display().to_string()
+    }
+
+    fn refused(&self) {
+        self.unmake_lock();
     }
 
     async fn element_file(&self) -> StorageResult<Option<Bytes>> {

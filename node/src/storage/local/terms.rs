@@ -91,6 +91,7 @@ fn end_element_staging(disk: &Disk, own: &str) -> StorageResult<()> {
     disk.durable_folder(&staging)?;
     for name in disk.names(&staging)? {
         if name != own {
+            disk.forget_folder(&staging.join(&name));
             remove_tree(disk, &staging.join(&name))?;
         }
     }

@@ -5,6 +5,7 @@
 
 use serde_json::{Map, Number, Value};
 use sha2::{Digest, Sha256};
+use unicode_normalization::UnicodeNormalization;
 
 use crate::model::{Attr, Filter, MetadataFilter};
 
@@ -12,7 +13,7 @@ use crate::model::{Attr, Filter, MetadataFilter};
 const DEPTH_LIMIT: usize = 32;
 
 /// All tokens of a file, with white space between.
-pub(super) fn of_file(attr: &Attr) -> String {
+pub(in crate::catalog) fn of_file(attr: &Attr) -> String {
     let mut tokens = vec![
         token("sender", &[&attr.created_by_id]),
         token("extension", &[&extension(&attr.original_filename)]),
@@ -28,7 +29,7 @@ pub(super) fn of_file(attr: &Attr) -> String {
 }
 
 /// What a filter asks for by equality: all groups have to match, each by any of its tokens.
-pub(super) fn of_filter(filter: &Filter) -> Vec<Vec<String>> {
+pub(in crate::catalog) fn of_filter(filter: &Filter) -> Vec<Vec<String>> {
     let mut groups: Vec<Vec<String>> = filter.tags.iter().map(|tag| vec![token("tag", &[tag])]).collect();
     groups.extend(filter.created_by.iter().map(|sender| vec![token("sender", &[sender])]));
     groups.extend(filter.extension.iter().map(|extension| vec![token("extension", &[&extension.to_lowercase()])]));
@@ -84,6 +85,11 @@ fn one_form(number: &Number) -> String {
         Some(float) if number.is_f64() => format!("{:.0}", float + 0.0),
         _ => number.to_string(),
     }
+}
+
+/// Lower case by code point, so that a part of a name is found whatever stands around it.
+pub(in crate::catalog) fn lower(name: &str) -> String {
+    name.nfc().flat_map(char::to_lowercase).collect()
 }
 
 /// The part after the last dot of a name that has something before it, in lower case.

@@ -1,0 +1,98 @@
+//! The catalog that the configuration names, locked for this process.
+
+use std::ffi::OsString;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use uuid::Uuid;
+
+use super::opening::OpeningError;
+use crate::catalog::SharedCatalog;
+use crate::catalog::postgres::{PostgresCatalog, PostgresOptions, Server, SessionLock};
+use crate::catalog::sqlite::{SqliteCatalog, SqliteOptions};
+use crate::config::{Config, PostgresConfig};
+use crate::election::RemoteLock;
+use crate::election::lock::LockElection;
+use crate::element::ElementFile;
+use crate::storage::{Storage, StorageError};
+
+/// Takes the locks of volume (where it has one) and catalog, and opens the catalog.
+pub(super) async fn lock(
+    config: &Config,
+    storage: &dyn Storage,
+    volume: Option<PathBuf>,
+) -> Result<(SharedCatalog, LockElection), OpeningError> {
+    match &config.database.postgres {
+        Some(postgres) => on_server(config, postgres, storage, volume).await,
+        None => in_file(&config.database.sqlite.path, volume).await,
+    }
+}
+
+async fn in_file(path: &Path, volume: Option<PathBuf>) -> Result<(SharedCatalog, LockElection), OpeningError> {
+    if let Some(folder) = path.parent().filter(|folder| !folder.as_os_str().is_empty()) {
+        std::fs::create_dir_all(folder).map_err(|source| StorageError::Io {
+            action: "make folder",
+            path: folder.display().to_string(),
+            source,
+        })?;
+    }
+    let locks: Vec<_> = volume.into_iter().chain([beside(path)]).collect();
+    let election = LockElection::acquire(&locks)?;
+    Ok((Arc::new(SqliteCatalog::open(path, SqliteOptions::default()).await?), election))
+}
+
+/// `PATH.lock`: one process for one SQLite file, whatever volume it is used with.
+fn beside(database: &Path) -> PathBuf {
+    let mut name = OsString::from(database);
+    name.push(".lock");
+    PathBuf::from(name)
+}
+
+async fn on_server(
+    config: &Config,
+    postgres: &PostgresConfig,
+    storage: &dyn Storage,
+    volume: Option<PathBuf>,
+) -> Result<(SharedCatalog, LockElection), OpeningError> {
+    let election = LockElection::acquire(volume.as_slice())?;
+    let server = Server::reach(PostgresOptions {
+        url: postgres.url.expose().to_owned(),
+        schema: postgres.schema.clone(),
+        ca_file: postgres.ca_file.clone(),
+        pool_size: postgres.pool_size,
+        pool_overflow: postgres.pool_overflow,
+        acquire_timeout: postgres.acquire_timeout,
+        recycle: postgres.recycle,
+        replicated: config.election.replicas > 1,
+    })
+    .await?;
+    // What `element.json` says counts; it is judged later. A new element has only its schema to lock.
+    let found = storage.element_file().await?.and_then(|bytes| ElementFile::parse(&bytes).ok());
+    let element_id = found.map(|file| file.element_id).or(config.element.id);
+    if let Some(element_id) = element_id {
+        server.name_element(element_id);
+    }
+    let held = ServerLock::acquire(&server, element_id).await?;
+    Ok((Arc::new(PostgresCatalog::open(server)), election.with_remote(Box::new(held))))
+}
+
+/// The session advisory lock, as the election sees it.
+struct ServerLock(SessionLock);
+
+impl ServerLock {
+    async fn acquire(server: &Arc<Server>, element_id: Option<Uuid>) -> Result<Self, OpeningError> {
+        Ok(Self(SessionLock::acquire(server, element_id).await?))
+    }
+}
+
+#[async_trait]
+impl RemoteLock for ServerLock {
+    fn lost(&self) -> Option<String> {
+        self.0.lost()
+    }
+
+    async fn until_lost(&self) -> String {
+        self.0.until_lost().await
+    }
+}
