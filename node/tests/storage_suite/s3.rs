@@ -23,7 +23,7 @@ pub struct S3;
 pub struct Prefix {
     bucket: Bucket,
     client: Client,
-    prefix: String,
+    below: String,
 }
 
 impl Make for S3 {
@@ -31,13 +31,13 @@ impl Make for S3 {
 
     async fn place(&self) -> Box<Prefix> {
         let bucket = bucket().await;
-        Box::new(Prefix { client: bucket.client(), bucket, prefix: fresh_prefix() })
+        Box::new(Prefix { client: bucket.client(), bucket, below: fresh_prefix() })
     }
 }
 
 impl Prefix {
     fn key(&self, path: &str) -> String {
-        format!("{}/{path}", self.prefix)
+        format!("{}/{path}", self.below)
     }
 
     /// Opened through a proxy, with little patience.
@@ -46,7 +46,7 @@ impl Prefix {
     }
 
     fn impatient(&self, proxy: &Proxy) -> S3Options {
-        let options = self.bucket.options(&proxy.endpoint(), &self.prefix);
+        let options = self.bucket.options(&proxy.endpoint(), &self.below);
         let short = Duration::from_millis(700);
         S3Options { patience: Patience { answer: short, data: short, stall: short, ..Patience::default() }, ..options }
     }
@@ -60,7 +60,7 @@ impl Prefix {
 #[async_trait]
 impl Place for Prefix {
     async fn open(&self) -> SharedStorage {
-        Arc::new(S3Storage::open(&self.bucket.options(&self.bucket.endpoint, &self.prefix)).await.unwrap())
+        Arc::new(S3Storage::open(&self.bucket.options(&self.bucket.endpoint, &self.below)).await.unwrap())
     }
 
     async fn staged(&self) -> Vec<String> {
@@ -101,7 +101,7 @@ async fn a_store_that_ignores_conditions_is_refused_and_told_why() {
 #[tokio::test]
 async fn what_cannot_be_reached_or_read_is_named() {
     let place = S3.place().await;
-    let good = place.bucket.options(&place.bucket.endpoint, &place.prefix);
+    let good = place.bucket.options(&place.bucket.endpoint, &place.below);
     let nobody = S3Options { endpoint: Some("http://127.0.0.1:9".to_owned()), ..good.clone() };
     assert!(matches!(S3Storage::open(&nobody).await, Err(StorageError::Io { .. })));
     let missing =
@@ -327,7 +327,7 @@ async fn wrong_credentials_are_refused_by_the_store() {
     let (id, secret) = (folder.path().join("id"), folder.path().join("secret"));
     std::fs::write(&id, "somebody\n").unwrap();
     std::fs::write(&secret, "else\n").unwrap();
-    let options = place.bucket.options(&place.bucket.endpoint, &place.prefix);
+    let options = place.bucket.options(&place.bucket.endpoint, &place.below);
     let options = S3Options { credential_files: Some((id, secret)), ..options };
     let said = S3Storage::open(&options).await.err().unwrap().to_string();
     assert!(said.contains("the store answered 40") && !said.contains("else"), "{said}");
