@@ -10,7 +10,7 @@ export CARGO_TARGET_DIR ?= $(or $(XDG_CACHE_HOME),$(HOME)/.cache)/storage-elemen
 
 CARGO := cargo --locked
 
-.PHONY: build run check unit binaries e2e test bench bench-smoke needs bench-needs
+.PHONY: build run check measure unit binaries e2e test bench bench-smoke needs bench-needs
 
 build: ## The node, for people
 	$(CARGO) build -p storage-node
@@ -24,6 +24,9 @@ check: ## Format and lints; warnings are errors
 
 unit: ## Tests that need no process
 	$(CARGO) test -p storage-element-crds -p storage-node
+
+measure: needs ## What only measures and takes minutes: search, rebuild and writes at 10^5 files and more
+	$(CARGO) test --release -p storage-node -- --ignored --nocapture --test-threads=1
 
 binaries: ## The programs that the whole-system tests run
 	$(CARGO) build -p storage-node
