@@ -22,7 +22,7 @@ use crate::node::metrics;
 /// A storage in which something happens right before an operation's staged attr is taken away.
 struct Late {
     inner: SharedStorage,
-    before_unstage: Mutex<Option<Box<dyn FnOnce() + Send>>>,
+    before_impossible: Mutex<Option<Box<dyn FnOnce() + Send>>>,
 }
 
 #[async_trait]
@@ -76,10 +76,6 @@ impl Storage for Late {
     }
 
     async fn unstage(&self, term: Term, tx: TransactionId) -> StorageResult<()> {
-        // What the operation still had under way comes now, at the last moment at which it can.
-        if let Some(last) = self.before_unstage.lock().take() {
-            last();
-        }
         self.inner.unstage(term, tx).await
     }
 
@@ -118,6 +114,10 @@ impl Storage for Late {
         tx: TransactionId,
         path: &StoragePath,
     ) -> StorageResult<()> {
+        // What the operation still had under way comes now, at the last moment at which it can.
+        if let Some(last) = self.before_impossible.lock().take() {
+            last();
+        }
         self.inner.make_impossible(term, operation, tx, path).await
     }
     async fn purge(&self, term: Term, path: &StoragePath) -> StorageResult<()> {
@@ -174,7 +174,7 @@ async fn an_attr_that_came_just_before_it_was_made_impossible_counts() {
         let staged = ground.at(&format!(".staging/{}/{}.attr", node.term(), operation.attr.tx));
         let place = ground.at(&operation.attr.storage_path.attr_path());
         let comes: Box<dyn FnOnce() + Send> = Box::new(move || std::fs::rename(staged, place).unwrap());
-        let storage = Late { inner: Arc::clone(&node.storage), before_unstage: Mutex::new(Some(comes)) };
+        let storage = Late { inner: Arc::clone(&node.storage), before_impossible: Mutex::new(Some(comes)) };
         let (live, locks) = (Arc::clone(&node.live), Arc::clone(&node.locks));
         let settler = Settler::new(Arc::new(storage), Arc::clone(&node.catalog), live, locks, metrics());
         let round = settler.round(node.term()).await.unwrap();
