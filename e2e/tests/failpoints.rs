@@ -68,7 +68,8 @@ fn points() -> Result<Vec<String>> {
     for operation in ["upload.", "update.", "delete.", "mode.", "gc.", "takeover."] {
         ensure!(points.iter().any(|point| point.starts_with(operation)), "no fail point of {operation}: {points:?}");
     }
-    Ok(points)
+    // A local volume never passes the points of the S3 make: the crash suite over S3 will.
+    Ok(points.into_iter().filter(|point| !point.starts_with("s3.")).collect())
 }
 
 fn abort_at(point: &str) -> Result<()> {
