@@ -37,12 +37,12 @@ struct SyncState {
     started: u64,
     completed: u64,
     running: bool,
-    /// Operations about to rename something in this folder and to wait for its sync.
+    /// Operations that have staged what they will rename into this folder, and have not come to its sync yet.
     coming: u32,
 }
 
-/// How long a sync waits for operations that are about to need it too.
-const GATHER: Duration = Duration::from_micros(500);
+/// How long a sync waits for operations that are about to need it too. Less than a sync takes; nobody waits who is alone.
+const GATHER: Duration = Duration::from_millis(1);
 
 /// An operation that is about to rename something in a folder and to sync it.
 pub(super) struct Coming {

@@ -50,6 +50,8 @@ pub(super) struct NewLocalFile {
     writing: Option<JoinHandle<StorageResult<Sink>>>,
     /// Something of this transaction may lie in the staging folder.
     staged: bool,
+    /// Staged, and soon to need a sync of its folder.
+    coming: Option<Coming>,
     abandoned: Arc<AtomicBool>,
 }
 
@@ -125,6 +127,7 @@ impl NewLocalFile {
             sink: Some(sink),
             writing: None,
             staged: false,
+            coming: None,
             abandoned,
         }
     }
@@ -189,13 +192,16 @@ impl NewFile for NewLocalFile {
             }
             staged
         })
-        .await
+        .await?;
+        // From here to the sync of its folder lies only the intent, which others share too.
+        self.coming = Some(self.disk.coming(&self.disk.layout.folder(&self.path)));
+        Ok(())
     }
 
     async fn publish(mut self: Box<Self>) -> Result<(), PublishError> {
         let (disk, term, tx, path) = (Arc::clone(&self.disk), self.term, self.tx, self.path.clone());
         self.staged = false;
-        let coming = disk.coming(&disk.layout.folder(&path));
+        let coming = self.coming.take().unwrap_or_else(|| disk.coming(&disk.layout.folder(&path)));
         let published = tokio::task::spawn_blocking(move || publish(&disk, term, tx, &path, coming));
         match join(published).await {
             Ok(result) => result,
