@@ -40,6 +40,10 @@ const MEASURED_FOR: Duration = Duration::from_millis(500);
 /// Space beyond the first level of alarm that no disk fills within that time.
 const PLENTY_BYTES: u64 = 8 << 30;
 
+/// How often, and after which pause, a refusal against a quota is looked at again while uploads are on their way.
+const PROMISE_LOOKS: u32 = 20;
+const PROMISE_PAUSE: Duration = Duration::from_millis(10);
+
 /// What the element is right now, taken at one moment.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct ElementView {
@@ -226,7 +230,23 @@ impl Element {
     }
 
     /// Promises space for `bytes` more of one file, or says why there is none.
+    ///
+    /// Against a quota a file counts twice for the moment between its commit and the end of its upload, in the catalog's
+    /// sums and in what is promised. So while others are on their way a refusal is looked at again before it stands.
     pub async fn promise(&self, promise: &mut Promise, bytes: u64) -> Result<(), String> {
+        let mut looks = 0;
+        loop {
+            let result = self.promise_now(promise, bytes).await;
+            let others = self.ledger.promised().uncommitted > promise.uncommitted();
+            if result.is_ok() || self.rules.quota_bytes.is_none() || !others || looks == PROMISE_LOOKS {
+                return result;
+            }
+            looks += 1;
+            tokio::time::sleep(PROMISE_PAUSE).await;
+        }
+    }
+
+    async fn promise_now(&self, promise: &mut Promise, bytes: u64) -> Result<(), String> {
         let before = self.ledger.promised();
         let (space, stored) = self.measure().await;
         promise

@@ -53,6 +53,11 @@ impl Promise {
         self.own.unwritten
     }
 
+    /// Bytes promised and not committed.
+    pub const fn uncommitted(&self) -> u64 {
+        self.own.uncommitted
+    }
+
     /// Promises `bytes` more if `fits` agrees, asked with what is promised already: judged and taken in one step.
     pub fn extend<E>(&mut self, bytes: u64, fits: impl FnOnce(Promised) -> Result<(), E>) -> Result<(), E> {
         let mut promised = self.ledger.promised.lock();
