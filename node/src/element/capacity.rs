@@ -176,7 +176,7 @@ mod tests {
     fn a_quota_and_what_is_promised_count() {
         let rules = CapacityRules { quota_bytes: Some(100 * GIB), ..RULES };
         let space = Some(Space { total: 1000 * GIB, available: 900 * GIB });
-        let promised = Promised { unwritten: 10 * GIB, uncommitted: 30 * GIB };
+        let promised = Promised { unwritten: 10 * GIB, uncommitted: 30 * GIB, ever: 0 };
         let capacity = rules.judge(space, 60 * GIB, promised);
         assert_eq!((capacity.total, capacity.available), (Some(100 * GIB), Some(10 * GIB)));
         assert_eq!(capacity.level, Level::Warning);

@@ -226,7 +226,7 @@ impl Element {
     pub async fn capacity(&self) -> Capacity {
         let promised = self.ledger.promised();
         let (space, stored) = self.measure().await;
-        self.rules.judge(space, stored, promised.most(self.ledger.promised()))
+        self.rules.judge(space, stored, self.ledger.promised().since(promised))
     }
 
     /// Promises space for `bytes` more of one file, or says why there is none.
@@ -250,7 +250,7 @@ impl Element {
         let before = self.ledger.promised();
         let (space, stored) = self.measure().await;
         promise
-            .extend(bytes, |promised| self.rules.takes(self.rules.judge(space, stored, before.most(promised)), bytes))
+            .extend(bytes, |promised| self.rules.takes(self.rules.judge(space, stored, promised.since(before)), bytes))
     }
 
     /// A promise of nothing yet.

@@ -11,14 +11,21 @@ pub struct Promised {
     pub unwritten: u64,
     /// Not committed yet: the catalog's sums do not know them.
     pub uncommitted: u64,
+    /// All that was ever promised: what came between two looks.
+    pub ever: u64,
 }
 
 impl Promised {
-    /// The larger of each, for two looks at a ledger around a measurement: what was written or committed in between
-    /// counts as promised still.
+    /// What was promised at any time between an earlier look and this one: what was written or committed in between
+    /// counts as promised still, for a measurement made in between may not know of it, and so does what came since.
     #[must_use]
-    pub fn most(self, other: Self) -> Self {
-        Self { unwritten: self.unwritten.max(other.unwritten), uncommitted: self.uncommitted.max(other.uncommitted) }
+    pub const fn since(self, earlier: Self) -> Self {
+        let came = self.ever - earlier.ever;
+        Self {
+            unwritten: earlier.unwritten.saturating_add(came),
+            uncommitted: earlier.uncommitted.saturating_add(came),
+            ever: self.ever,
+        }
     }
 }
 
@@ -62,6 +69,7 @@ impl Promise {
     pub fn extend<E>(&mut self, bytes: u64, fits: impl FnOnce(Promised) -> Result<(), E>) -> Result<(), E> {
         let mut promised = self.ledger.promised.lock();
         fits(*promised)?;
+        promised.ever = promised.ever.saturating_add(bytes);
         for sum in [&mut *promised, &mut self.own] {
             sum.unwritten = sum.unwritten.saturating_add(bytes);
             sum.uncommitted = sum.uncommitted.saturating_add(bytes);
@@ -101,10 +109,23 @@ mod tests {
         assert!(second.extend(41, fits(41)).is_err());
         second.extend(40, fits(40)).unwrap();
         first.written(20);
-        assert_eq!(ledger.promised(), Promised { unwritten: 80, uncommitted: 100 });
+        assert_eq!(ledger.promised(), Promised { unwritten: 80, uncommitted: 100, ever: 100 });
         drop(first);
-        assert_eq!(ledger.promised(), Promised { unwritten: 40, uncommitted: 40 });
+        assert_eq!(ledger.promised(), Promised { unwritten: 40, uncommitted: 40, ever: 100 });
         drop(second);
-        assert_eq!(ledger.promised(), Promised::default());
+        assert_eq!(ledger.promised(), Promised { ever: 100, ..Promised::default() });
+    }
+
+    #[test]
+    fn what_ends_and_what_comes_between_two_looks_both_count() {
+        let ledger = Arc::new(Ledger::default());
+        let any = |_| Ok::<(), ()>(());
+        let (mut ends, mut comes) = (ledger.begin(), ledger.begin());
+        ends.extend(10, any).unwrap();
+        let before = ledger.promised();
+        drop(ends);
+        comes.extend(10, any).unwrap();
+        let most = ledger.promised().since(before);
+        assert_eq!((most.unwritten, most.uncommitted), (20, 20));
     }
 }
