@@ -1,0 +1,2 @@
+//! `storage-operator`.
+fn main() {}
