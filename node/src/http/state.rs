@@ -7,6 +7,7 @@ use super::error::{ApiError, ApiResult};
 use super::limits::Limits;
 use crate::catalog::SharedCatalog;
 use crate::config::ConfigItem;
+use crate::election::Mastership;
 use crate::element::{Element, ModeChanges};
 use crate::files::Files;
 use crate::jobs::Jobs;
@@ -29,6 +30,8 @@ pub struct Services {
     pub jobs: Arc<Jobs>,
     /// The catalog, for numbers and the write-ahead log.
     pub catalog: SharedCatalog,
+    /// Who is the master, and at which address.
+    pub mastership: Mastership,
     /// Adds the numbers that other rooms keep to a scrape: folder syncs, jobs, dropped log lines.
     pub observe: Box<dyn Fn(&mut Scrape) + Send + Sync>,
 }
