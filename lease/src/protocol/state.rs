@@ -1,0 +1,5 @@
+//! The machine.
+
+/// One candidate.
+#[derive(Debug)]
+pub struct State {}
