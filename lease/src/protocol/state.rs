@@ -238,14 +238,8 @@ impl State {
             base.version.clear();
         }
         let holder = (kind != WriteKind::Release).then(|| self.settings.identity.clone());
-        Some(Write {
-            kind,
-            base,
-            holder,
-            transitions,
-            duration: self.settings.lease_duration,
-            wall_micros: now.wall_micros,
-        })
+        let duration = self.settings.lease_duration;
+        Write { kind, base, holder, transitions, duration, wall_micros: now.wall_micros }
     }
 
     fn next_transitions(&self, base: &Seen) -> u64 {
