@@ -113,10 +113,10 @@ impl Settings {
     }
 
     /// The longest that an answer is waited for: two retry periods, and not so little that a slow server never answers
-    /// in time. A holder waits less when its deadline is near.
+    /// in time, and less than a deadline. A holder waits less when its deadline is near.
     #[must_use]
     pub fn request_timeout(&self) -> Duration {
-        (self.retry_period * 2).max(self.renew_deadline / 4)
+        (self.retry_period * 2).max(self.renew_deadline / 4).min(self.renew_deadline * 3 / 5)
     }
 }
 

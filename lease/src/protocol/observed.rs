@@ -7,12 +7,13 @@ use crate::BootInstant;
 /// What a candidate believes about the Lease.
 #[derive(Clone, Debug, PartialEq, Eq, Default)]
 pub enum Belief {
-    /// Not read yet, deleted, or between two terms of its own.
+    /// Not read yet, or deleted, or this candidate is none any more.
     #[default]
     Unknown,
     /// This candidate does not hold it.
     Following {
-        /// Who did when it was last read; `None` when nobody did, or when it was an earlier life of this candidate.
+        /// Who did when it was last read; `None` when nobody did, or when it says this candidate's own name: an earlier life,
+        /// or a term that is over.
         holder: Option<String>,
     },
     /// This candidate holds it, and may write for as long as `Keeper::check` says so.
@@ -95,9 +96,14 @@ pub enum Observation {
     Tick,
     /// The watch showed the Lease.
     Watched(Seen),
-    /// The watch showed that the Lease was deleted.
-    WatchedDeletion,
-    /// A request was answered, or given up by whoever sent it.
+    /// The watch showed that the Lease of that UID was deleted.
+    WatchedDeletion {
+        /// Which one.
+        uid: String,
+    },
+    /// The watch ended, or could not be begun.
+    WatchEnded,
+    /// A request was answered. One that is never answered is given up by the protocol itself.
     Answered(RequestId, Answer),
     /// The owner wants something.
     Wished(Wish),
@@ -134,20 +140,13 @@ pub struct Write {
 /// What is to be done.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Action {
-    /// Read the Lease, and wait no longer than `give_up_at` for the answer. Ends what was under way before.
-    Get {
-        /// To answer with.
-        id: RequestId,
-        /// When to answer [`Answer::Lost`].
-        give_up_at: BootInstant,
-    },
-    /// Write the Lease, and wait no longer than `give_up_at` for the answer.
-    Put {
-        /// To answer with.
-        id: RequestId,
-        /// When to answer [`Answer::Lost`].
-        give_up_at: BootInstant,
-        /// What to write.
-        write: Write,
+    /// Read the Lease. Takes the place of the request that was under way, if one was.
+    Get(RequestId),
+    /// Write the Lease. Takes the place of the request that was under way, if one was.
+    Put(RequestId, Write),
+    /// Watch the Lease. Takes the place of the watch that there was, if there was one.
+    Watch {
+        /// For changes since this version.
+        after: String,
     },
 }
