@@ -14,7 +14,7 @@ use super::request::{Announce, Request};
 use super::rows::PreparedRow;
 use super::server::Purpose;
 use super::session;
-use super::{PostgresCatalog, config, files, jobs, list, log, retention, schema, totals, transitions};
+use super::{PostgresCatalog, changes, config, files, jobs, list, log, retention, schema, totals, transitions};
 use crate::catalog::{
     Catalog, CatalogCounters, CatalogResult, Commit, CommitVerdict, ConfigRow, IntentVerdict, JobRow, ModeChange,
     NewElement, NewTerm, RetentionSummary, RowGuard, Transition, TransitionVerdict, WalPending, WalQuery,
@@ -22,6 +22,15 @@ use crate::catalog::{
 use crate::model::{FileQuery, FileRow, Page, Term, Timestamp, Totals, TransactionId, WalRow};
 
 const READ: &str = "be read";
+
+/// Does what changes the singleton row, and tells those that follow it, in one transaction.
+macro_rules! told {
+    ($conn:ident, $work:expr) => {{
+        let done = $work.await?;
+        changes::tell($conn).await?;
+        Ok(done)
+    }};
+}
 
 impl PostgresCatalog {
     async fn close_transaction(&self, closing: Closing) -> CatalogResult<CommitVerdict> {
@@ -50,12 +59,18 @@ impl Catalog for PostgresCatalog {
     }
 
     async fn config(&self) -> CatalogResult<Option<ConfigRow>> {
-        config::read(&mut *self.read(READ).await?).await
+        let row = config::read(&mut *self.read(READ).await?).await?;
+        // An element that did not exist when this process started: from now on its sessions are called after it.
+        if let Some(row) = row.as_ref().filter(|_| self.server.element().is_none()) {
+            self.server.name_element(row.element_id);
+            self.readers.set_connect_options(self.server.reading());
+        }
+        Ok(row)
     }
 
     async fn create_element(&self, element: &NewElement) -> CatalogResult<()> {
         let element = element.clone();
-        self.act(move |conn| Box::pin(async move { config::create(conn, &element).await })).await
+        self.act(move |conn| Box::pin(async move { told!(conn, config::create(conn, &element)) })).await
     }
 
     async fn end_other_sessions(&self, element_id: Uuid) -> CatalogResult<()> {
@@ -75,7 +90,8 @@ impl Catalog for PostgresCatalog {
 
     async fn begin_term(&self, term: &NewTerm) -> CatalogResult<bool> {
         let (asked, pooled) = (term.clone(), self.server.pooled());
-        let begun = self.act(move |conn| Box::pin(async move { config::begin_term(conn, &asked).await })).await?;
+        let begun =
+            self.act(move |conn| Box::pin(async move { told!(conn, config::begin_term(conn, &asked)) })).await?;
         let element = if begun { self.config().await?.map(|row| row.element_id) } else { None };
         let Some(element_id) = element else { return Ok(begun) };
         let names = self.server.names.load().of_term(element_id, term.term);
@@ -88,6 +104,14 @@ impl Catalog for PostgresCatalog {
             self.act(move |conn| Box::pin(async move { session::end_others(conn, element_id, &own).await })).await?;
         }
         Ok(begun)
+    }
+
+    fn end_term(&self) {
+        self.server.names.store(Arc::new(self.server.names.load().of_no_term()));
+    }
+
+    async fn changed(&self) {
+        self.changes.next(&self.server).await;
     }
 
     async fn intent(&self, term: Term, row: WalRow) -> CatalogResult<IntentVerdict> {
@@ -173,7 +197,7 @@ impl Catalog for PostgresCatalog {
     }
 
     async fn end_rebuild(&self, term: Term, row: WalRow) -> CatalogResult<bool> {
-        self.act(move |conn| Box::pin(async move { rebuild::end(conn, term, &row).await })).await
+        self.act(move |conn| Box::pin(async move { told!(conn, rebuild::end(conn, term, &row)) })).await
     }
 
     async fn prepare(
@@ -184,7 +208,7 @@ impl Catalog for PostgresCatalog {
     ) -> CatalogResult<TransitionVerdict> {
         let transition = transition.clone();
         self.act(move |conn| {
-            Box::pin(async move { transitions::prepare(conn, guard, &transition, hold_seconds).await })
+            Box::pin(async move { told!(conn, transitions::prepare(conn, guard, &transition, hold_seconds)) })
         })
         .await
     }
@@ -195,12 +219,12 @@ impl Catalog for PostgresCatalog {
 
     async fn commit_mode(&self, guard: RowGuard, change: &ModeChange) -> CatalogResult<TransitionVerdict> {
         let change = change.clone();
-        self.act(move |conn| Box::pin(async move { transitions::commit(conn, guard, &change).await })).await
+        self.act(move |conn| Box::pin(async move { told!(conn, transitions::commit(conn, guard, &change)) })).await
     }
 
     async fn abort(&self, guard: RowGuard, transition_id: &str) -> CatalogResult<TransitionVerdict> {
         let id = transition_id.to_owned();
-        self.act(move |conn| Box::pin(async move { transitions::abort(conn, guard, &id).await })).await
+        self.act(move |conn| Box::pin(async move { told!(conn, transitions::abort(conn, guard, &id)) })).await
     }
 
     async fn start_job(&self, job: &JobRow) -> CatalogResult<bool> {

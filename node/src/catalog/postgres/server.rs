@@ -83,6 +83,11 @@ impl Server {
         self.names.store(Arc::new(self.names.load().of_element(element_id)));
     }
 
+    /// The element that the sessions are for, as far as it is known.
+    pub(super) fn element(&self) -> Option<Uuid> {
+        self.names.load().element()
+    }
+
     /// A connection of its own.
     pub(super) async fn connection(&self, purpose: Purpose) -> CatalogResult<PgConnection> {
         let name = self.names.load().of(purpose);
