@@ -33,11 +33,11 @@ binaries: ## The programs that the whole-system tests run
 	$(CARGO) build -p storage-node --features failpoints --bin storage-node-failpoints
 
 e2e: needs binaries ## Whole-system tests: real processes, killed, filled, starved
-	$(CARGO) test -p storage-element-e2e -- --test-threads=2
+	e2e/run-tests
 
 # The benchmark is only run for a moment, to prove that it runs; then the tests, whose last line is the verdict.
 test: needs check unit binaries bench-smoke ## All of it
-	$(CARGO) test -p storage-element-e2e -- --test-threads=2
+	e2e/run-tests
 
 bench: bench-needs ## The node beside the physical limit and beside nginx, in under three minutes
 	$(CARGO) build --release -p storage-node
