@@ -131,6 +131,11 @@ impl Rooms {
             storage = self.storage.place(),
             "a term has begun"
         );
+        // Nobody else is master: whoever ran them is gone.
+        let interrupted = self.catalog.interrupt_jobs(None).await?;
+        if interrupted > 0 {
+            tracing::warn!(interrupted, "jobs of an earlier process had not ended: start them again");
+        }
         Ok(taken_over)
     }
 

@@ -1,6 +1,5 @@
 //! The catalog's trait on PostgreSQL.
 
-use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
 use async_trait::async_trait;
@@ -79,7 +78,7 @@ impl Catalog for PostgresCatalog {
         }
         self.server.name_element(element_id);
         self.readers.set_connect_options(self.server.reading());
-        let own = self.server.names.load().of(Purpose::Write);
+        let own = self.server.names().of(Purpose::Write);
         let ended =
             self.act(move |conn| Box::pin(async move { session::end_others(conn, element_id, &own).await })).await?;
         if ended > 0 {
@@ -94,10 +93,10 @@ impl Catalog for PostgresCatalog {
             self.act(move |conn| Box::pin(async move { told!(conn, config::begin_term(conn, &asked)) })).await?;
         let element = if begun { self.config().await?.map(|row| row.element_id) } else { None };
         let Some(element_id) = element else { return Ok(begun) };
-        let names = self.server.names.load().of_term(element_id, term.term);
+        let names = self.server.names().of_term(element_id, term.term);
         let own = names.of(Purpose::Write);
         // From here on whatever writes does so in the name of this term.
-        self.server.names.store(Arc::new(names));
+        self.server.call(names);
         if !pooled {
             // An older master may have come back between the end of its sessions and this. What it then began it began
             // before the epoch rose, and nothing later passes.
@@ -107,7 +106,7 @@ impl Catalog for PostgresCatalog {
     }
 
     fn end_term(&self) {
-        self.server.names.store(Arc::new(self.server.names.load().of_no_term()));
+        self.server.call(self.server.names().of_no_term());
     }
 
     async fn changed(&self) {

@@ -85,11 +85,6 @@ impl Running {
 
     /// Makes the catalog first where it cannot be trusted, then lets writes in. Reads by id are served meanwhile.
     pub(super) async fn recover(&self, taken_over: &TakenOver, stop: &CancellationToken) -> Result<(), OpeningError> {
-        // Nobody else writes: whoever ran them is gone.
-        let interrupted = self.rooms.catalog.interrupt_jobs(None).await?;
-        if interrupted > 0 {
-            tracing::warn!(interrupted, "jobs of an earlier process had not ended: start them again");
-        }
         if taken_over.needs_rebuild {
             tracing::info!("the catalog does not hold all files: it is made again from the attr files");
             let report = self.rooms.rebuild(taken_over.term, &Progress::default(), stop).await?;

@@ -7,7 +7,10 @@ mod candidacy;
 mod follow;
 mod leaving;
 mod life;
+mod losing;
 mod reaching;
+mod seeing;
+mod taking_over;
 mod term;
 mod wellness;
 
