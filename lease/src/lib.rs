@@ -4,6 +4,8 @@ mod clock;
 mod keeper;
 pub mod protocol;
 mod settings;
+#[cfg(test)]
+mod simulation;
 
 pub use clock::BootInstant;
 pub use keeper::{Counts, Ended, Keeper, NotHeld, StartError};

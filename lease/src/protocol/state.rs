@@ -152,6 +152,12 @@ impl State {
         }
     }
 
+    /// The UID of the Lease that this process last held.
+    #[cfg(test)]
+    pub(crate) fn own_lease(&self) -> Option<&str> {
+        self.own.as_ref().map(|(uid, _)| uid.as_str())
+    }
+
     /// When the Lease was last renewed: when that was sent, if it was by us, else when it was seen.
     #[must_use]
     pub fn renewed_at(&self) -> Option<BootInstant> {
