@@ -160,6 +160,11 @@ impl World {
             return self.observe(holder, Observation::Wished(wish));
         }
         self.candidates[holder].die();
-        if alone { self.start(holder) } else { Ok(()) }
+        if alone {
+            return self.start(holder);
+        }
+        // What the watch showed is enough to know when the Lease expires.
+        self.reads_hang = self.dice.percent(50);
+        Ok(())
     }
 }

@@ -157,6 +157,7 @@ impl World {
             Action::Get(id) | Action::Put(id, _) if fails && before => {
                 (id, if self.dice.percent(50) { Answer::Refused } else { Answer::Lost })
             }
+            Action::Get(_) if self.reads_hang => return Ok(()),
             Action::Get(id) => (id, self.server.get()),
             Action::Put(id, write) => {
                 let before = self.server.changed_at;

@@ -88,6 +88,8 @@ pub(super) struct World {
     /// Faults are over.
     pub(super) calm_at: u64,
     pub(super) errors_until: u64,
+    /// The server answers no reads.
+    pub(super) reads_hang: bool,
     /// What happened, if it is to be told.
     pub(super) trace: Option<Vec<String>>,
 }
@@ -122,6 +124,7 @@ impl World {
             processes: 0,
             calm_at: 0,
             errors_until: 0,
+            reads_hang: false,
             trace: trace.then(Vec::new),
         }
     }
