@@ -1,186 +1,202 @@
-//! The thread itself (a stand-in until the real one is merged).
+//! The thread itself: short and dull. What it does is decided by the protocol.
 
+use std::pin::Pin;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{SystemTime, UNIX_EPOCH};
 
-use futures_util::StreamExt;
-use k8s_openapi::api::coordination::v1::Lease;
-use k8s_openapi::apimachinery::pkg::apis::meta::v1::MicroTime;
-use k8s_openapi::jiff::Timestamp;
-use kube::api::{PostParams, WatchEvent, WatchParams};
-use kube::{Api, Client};
 use tokio::sync::mpsc;
 
 use super::standing::{Counted, Standing};
 use super::{Ended, StartError};
-use crate::protocol::{Action, Answer, Moment, Observation, Seen, State, Wish, Write, WriteKind};
+use crate::api::{LeaseApi, Watching};
+use crate::protocol::{Action, Answer, Belief, Moment, Observation, RequestId, State, Wish, WriteKind};
+use crate::timer::BootTimer;
 use crate::{BootInstant, Settings};
 
-/// Starts it.
+/// Starts it, and waits until it runs or says why not.
 pub(super) fn start(
     config: kube::Config,
     settings: Settings,
     standing: Arc<Standing>,
     wished: mpsc::Receiver<Wish>,
-) -> Result<(), StartError> {
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-    std::thread::Builder::new().name("lease".to_owned()).spawn(move || {
-        let why = runtime.block_on(run(config, settings, &standing, wished));
-        standing.end(why);
+) -> Result<std::thread::JoinHandle<()>, StartError> {
+    let (ready, readied) = std::sync::mpsc::sync_channel(1);
+    let thread = std::thread::Builder::new().name("lease-keeper".to_owned()).spawn(move || {
+        // Whatever ends this thread, a panic included, ends the term with it.
+        let ends = EndsWith(standing);
+        let runtime = match tokio::runtime::Builder::new_current_thread().enable_all().build() {
+            Ok(runtime) => runtime,
+            Err(error) => return drop(ready.send(Err(error.into()))),
+        };
+        let begun = {
+            let _inside = runtime.enter();
+            begin(config, settings, Arc::clone(&ends.0), wished)
+        };
+        match begun {
+            Ok(thread) => {
+                let _ = ready.send(Ok(()));
+                let why = runtime.block_on(thread.run());
+                ends.0.end(why);
+            }
+            Err(error) => drop(ready.send(Err(error))),
+        }
+        // A name that is still being looked up is not waited for.
+        runtime.shutdown_background();
     })?;
-    Ok(())
+    match readied.recv() {
+        Ok(Ok(())) => Ok(thread),
+        Ok(Err(error)) => Err(error),
+        Err(_) => Err(std::io::Error::other("it ended at once").into()),
+    }
 }
 
-fn now() -> Moment {
-    Moment { boot: BootInstant::now(), wall_micros: Timestamp::now().as_microsecond() }
-}
-
-async fn run(
+fn begin(
     config: kube::Config,
     settings: Settings,
-    standing: &Arc<Standing>,
-    mut wished: mpsc::Receiver<Wish>,
-) -> Ended {
-    let client = match Client::try_from(config) {
-        Ok(client) => client,
-        Err(error) => return Ended::Failed(error.to_string()),
-    };
-    let api: Api<Lease> = Api::namespaced(client, &settings.namespace);
-    let name = settings.name.clone();
-    let mut state = State::new(settings);
-    let (tell, mut told) = mpsc::channel::<Observation>(64);
-    let mut request: Option<tokio::task::JoinHandle<()>> = None;
-    let mut watching: Option<tokio::task::JoinHandle<()>> = None;
-    let mut observation = Observation::Tick;
-    let mut last = None;
-    loop {
-        let actions = state.step(observation, now());
+    standing: Arc<Standing>,
+    wished: mpsc::Receiver<Wish>,
+) -> Result<Thread, StartError> {
+    let api = LeaseApi::new(config, &settings)?;
+    let timer = BootTimer::new()?;
+    let state = State::new(settings.clone());
+    Ok(Thread { settings, state, api, timer, standing, wished, request: None, watching: Watching::Not })
+}
+
+/// Ends the term when the thread is over, for a reason that nobody gave.
+struct EndsWith(Arc<Standing>);
+
+impl Drop for EndsWith {
+    fn drop(&mut self) {
+        self.0.end(Ended::Failed("it was not meant to".to_owned()));
+    }
+}
+
+/// A request on its way.
+struct Request {
+    id: RequestId,
+    renews: bool,
+    answer: Pin<Box<dyn Future<Output = Answer>>>,
+}
+
+struct Thread {
+    settings: Settings,
+    state: State,
+    api: LeaseApi,
+    timer: BootTimer,
+    standing: Arc<Standing>,
+    wished: mpsc::Receiver<Wish>,
+    request: Option<Request>,
+    watching: Watching,
+}
+
+impl Thread {
+    async fn run(mut self) -> Ended {
+        let mut observation = Observation::Tick;
+        loop {
+            self.observe(observation);
+            if self.state.has_ended() {
+                return Ended::Released;
+            }
+            if let Err(error) = self.timer.set(self.state.next_wake()) {
+                return Ended::Failed(format!("its timer cannot be set: {error}"));
+            }
+            observation = tokio::select! {
+                elapsed = self.timer.elapsed() => match elapsed {
+                    Ok(()) => Observation::Tick,
+                    Err(error) => return Ended::Failed(format!("its timer cannot be read: {error}")),
+                },
+                (id, answer) = answered(&mut self.request) => Observation::Answered(id, answer),
+                shown = self.watching.next() => shown,
+                wish = self.wished.recv() => match wish {
+                    Some(wish) => Observation::Wished(wish),
+                    None => return Ended::Failed("nobody owns it any more".to_owned()),
+                },
+            };
+        }
+    }
+
+    fn observe(&mut self, observation: Observation) {
+        if let (Observation::Answered(_, answer), Some(request)) = (&observation, &self.request)
+            && request.renews
+        {
+            self.standing.count(outcome(answer));
+        }
+        let answered = matches!(observation, Observation::Answered(..));
+        let before = self.state.belief();
+        let actions = self.state.step(observation, now());
+        // Before anything is sent: nobody may hear of a release while this process still believes itself the holder.
+        self.publish(&before);
+        if answered {
+            self.request = None;
+        }
+        if let Some(request) = self.request.take_if(|request| !self.state.awaits(request.id))
+            && request.renews
+        {
+            self.standing.count(Counted::Timeout);
+        }
         for action in actions {
-            let (api, name, tell) = (api.clone(), name.clone(), tell.clone());
-            match action {
-                Action::Get(id) => {
-                    if let Some(old) = request.take() {
-                        old.abort();
-                    }
-                    request = Some(tokio::spawn(async move {
-                        let answer = match api.get(&name).await {
-                            Ok(lease) => Answer::Lease(seen(&lease)),
-                            Err(kube::Error::Api(error)) if error.code == 404 => Answer::NotFound,
-                            Err(error) => {
-                                tracing::debug!(%error, "get");
-                                Answer::Refused
-                            }
-                        };
-                        let _ = tell.send(Observation::Answered(id, answer)).await;
-                    }));
-                }
-                Action::Put(id, write) => {
-                    if let Some(old) = request.take() {
-                        old.abort();
-                    }
-                    let standing = Arc::clone(standing);
-                    request = Some(tokio::spawn(async move {
-                        let renew = write.kind == WriteKind::Renew;
-                        let lease = lease(&name, &write);
-                        let (answer, counted) = match api.replace(&name, &PostParams::default(), &lease).await {
-                            Ok(lease) => (Answer::Lease(seen(&lease)), Counted::Ok),
-                            Err(kube::Error::Api(error)) if error.code == 409 => (Answer::Conflict, Counted::Conflict),
-                            Err(kube::Error::Api(error)) if error.code == 404 => (Answer::NotFound, Counted::Error),
-                            Err(kube::Error::Api(error)) if error.code < 500 => (Answer::Refused, Counted::Error),
-                            Err(_) => (Answer::Lost, Counted::Error),
-                        };
-                        if renew {
-                            standing.count(counted);
-                        }
-                        let _ = tell.send(Observation::Answered(id, answer)).await;
-                    }));
-                }
-                Action::Watch { after } => {
-                    if let Some(old) = watching.take() {
-                        old.abort();
-                    }
-                    watching = Some(tokio::spawn(async move {
-                        let params = WatchParams::default().fields(&format!("metadata.name={name}"));
-                        if let Ok(stream) = api.watch(&params, &after).await {
-                            let mut stream = std::pin::pin!(stream);
-                            while let Some(event) = stream.next().await {
-                                let seen = match event {
-                                    Ok(WatchEvent::Added(lease) | WatchEvent::Modified(lease)) => {
-                                        Observation::Watched(seen(&lease))
-                                    }
-                                    Ok(WatchEvent::Deleted(lease)) => Observation::WatchedDeletion {
-                                        uid: lease.metadata.uid.unwrap_or_default(),
-                                    },
-                                    Ok(WatchEvent::Bookmark(_)) => continue,
-                                    _ => break,
-                                };
-                                let _ = tell.send(seen).await;
-                            }
-                        }
-                        let _ = tell.send(Observation::WatchEnded).await;
-                    }));
-                }
+            self.act(action);
+        }
+    }
+
+    fn act(&mut self, action: Action) {
+        match action {
+            Action::Get(id) => {
+                let answer = Box::pin(self.api.clone().get());
+                self.request = Some(Request { id, renews: false, answer });
             }
-        }
-        let term = state.term();
-        match term {
-            Some((transitions, deadline)) => {
-                if last.is_none() {
-                    standing.count(Counted::Takeover);
-                }
-                standing.holds(transitions, deadline);
+            Action::Put(id, write) => {
+                let renews = write.kind == WriteKind::Renew;
+                let answer = Box::pin(self.api.clone().put(write));
+                self.request = Some(Request { id, renews, answer });
             }
-            None => standing.holds_nothing(),
+            Action::Watch { after } => self.watching = self.api.watch(after, self.settings.request_timeout()),
         }
-        last = term.map(|(transitions, _)| transitions);
-        if let Some(at) = state.renewed_at() {
-            standing.renewed_at(at);
+    }
+
+    fn publish(&self, before: &Belief) {
+        match self.state.term() {
+            Some((transitions, deadline)) => self.standing.holds(transitions, deadline),
+            None => self.standing.holds_nothing(),
         }
-        standing.believe(state.belief());
-        if state.has_ended() {
-            return Ended::Released;
+        if let Some(at) = self.state.renewed_at() {
+            self.standing.renewed_at(at);
         }
-        let wake = state.next_wake().map_or(Duration::from_secs(1), |at| at - BootInstant::now());
-        observation = tokio::select! {
-            Some(observation) = told.recv() => observation,
-            wish = wished.recv() => match wish {
-                Some(wish) => Observation::Wished(wish),
-                None => return Ended::Failed("dropped".to_owned()),
-            },
-            () = tokio::time::sleep(wake) => Observation::Tick,
-        };
+        let belief = self.state.belief();
+        if *before == belief {
+            return;
+        }
+        let (lease, identity) = (&self.settings.name, &self.settings.identity);
+        match &belief {
+            Belief::Holding { transitions } => {
+                self.standing.count(Counted::Takeover);
+                tracing::info!(lease, identity, transitions, "this process holds the Lease");
+            }
+            Belief::Following { holder: Some(holder) } => tracing::info!(lease, holder, "another holds the Lease"),
+            Belief::Following { holder: None } => tracing::info!(lease, "nobody holds the Lease"),
+            Belief::Unknown => tracing::warn!(lease, "there is no such Lease"),
+        }
+        self.standing.believe(belief);
     }
 }
 
-fn seen(lease: &Lease) -> Seen {
-    let spec = lease.spec.clone().unwrap_or_default();
-    Seen {
-        uid: lease.metadata.uid.clone().unwrap_or_default(),
-        version: lease.metadata.resource_version.clone().unwrap_or_default(),
-        holder: spec.holder_identity.filter(|holder| !holder.is_empty()),
-        transitions: spec.lease_transitions.and_then(|number| u64::try_from(number).ok()).unwrap_or(0),
-        duration: spec
-            .lease_duration_seconds
-            .and_then(|seconds| u64::try_from(seconds).ok())
-            .filter(|seconds| *seconds > 0)
-            .map(Duration::from_secs),
-        renewed_micros: spec.renew_time.map(|time| time.0.as_microsecond()),
+async fn answered(request: &mut Option<Request>) -> (RequestId, Answer) {
+    match request {
+        Some(request) => (request.id, request.answer.as_mut().await),
+        None => std::future::pending().await,
     }
 }
 
-fn lease(name: &str, write: &Write) -> Lease {
-    let time = Timestamp::from_microsecond(write.wall_micros).ok().map(MicroTime);
-    let mut lease = Lease::default();
-    lease.metadata.name = Some(name.to_owned());
-    lease.metadata.resource_version = Some(write.base.version.clone());
-    lease.metadata.uid = Some(write.base.uid.clone());
-    lease.spec = Some(k8s_openapi::api::coordination::v1::LeaseSpec {
-        holder_identity: Some(write.holder.clone().unwrap_or_default()),
-        lease_transitions: i32::try_from(write.transitions).ok(),
-        lease_duration_seconds: i32::try_from(write.duration.as_secs().max(1)).ok(),
-        renew_time: time.clone(),
-        acquire_time: time,
-        ..Default::default()
-    });
-    lease
+const fn outcome(answer: &Answer) -> Counted {
+    match answer {
+        Answer::Lease(_) => Counted::Ok,
+        Answer::Conflict => Counted::Conflict,
+        Answer::NotFound | Answer::Refused | Answer::Lost => Counted::Error,
+    }
+}
+
+/// The wall clock is only written down: one before 1970 is as good as any.
+fn now() -> Moment {
+    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    Moment { boot: BootInstant::now(), wall_micros: i64::try_from(since.as_micros()).unwrap_or(i64::MAX) }
 }

@@ -3,7 +3,7 @@
 use super::known::Lease;
 use super::plan::Deed;
 use super::rules::{Rule, Rules};
-use super::{Action, Answer, Belief, Moment, Observation, RequestId, Seen, Wish, Write, WriteKind};
+use super::{Action, Answer, Belief, Moment, Observation, RequestId, Seen, Write, WriteKind};
 use crate::{BootInstant, Settings};
 
 /// One candidate for the Lease.
@@ -241,7 +241,6 @@ impl State {
         }
         if !self.rules.hold(Rule::NameTheUid) {
             base.uid.clear();
-            base.version.clear();
         }
         let holder = (kind != WriteKind::Release).then(|| self.settings.identity.clone());
         let duration = self.settings.lease_duration;

@@ -25,6 +25,7 @@ missed! {
     with_a_longer_recorded_duration_ignored: HonourALongerDuration,
     with_our_own_longer_duration_ignored: HonourOurOwnDuration,
     with_expiry_noticed_by_polling: TakeAtTheExactMoment,
+    with_a_take_held_up_by_a_read: NoReadHoldsUpATake,
     with_a_lost_answer_taken_for_yes: ReadAgainAfterALostAnswer,
     with_a_deadline_counted_from_the_answer: CountFromBeforeSending,
     without_a_deadline: StopAtTheDeadline,

@@ -13,7 +13,9 @@ pub(super) enum Change {
 #[derive(Debug)]
 pub(super) struct Server {
     lease: Option<Seen>,
-    version: u64,
+    pub(super) version: u64,
+    /// When it last changed.
+    pub(super) changed_at: u64,
     uids: u64,
     /// Versions rise, so a watch begins after one.
     pub(super) changes: Vec<(u64, Change)>,
@@ -23,7 +25,8 @@ pub(super) struct Server {
 
 impl Server {
     pub(super) fn new() -> Self {
-        let mut server = Self { lease: None, version: 100, uids: 0, changes: Vec::new(), made_by_a_candidate: false };
+        let mut server =
+            Self { lease: None, version: 100, changed_at: 0, uids: 0, changes: Vec::new(), made_by_a_candidate: false };
         server.make();
         server
     }
@@ -45,6 +48,15 @@ impl Server {
         }
     }
 
+    /// Whether, since that version, it was ever anything but held by that name with those transitions.
+    pub(super) fn was_lost_since(&self, version: u64, holder: &str, transitions: u64) -> bool {
+        let since = self.changes.partition_point(|(changed, _)| *changed <= version);
+        self.changes[since..].iter().any(|(_, change)| match change {
+            Change::Is(seen) => seen.holder.as_deref() != Some(holder) || seen.transitions != transitions,
+            Change::Deleted { .. } => true,
+        })
+    }
+
     /// Somebody labels it, or edits its duration by hand.
     pub(super) fn touch(&mut self, edit: impl FnOnce(&mut Seen)) {
         if let Some(mut lease) = self.lease.clone() {
@@ -57,7 +69,7 @@ impl Server {
         self.lease.clone().map_or(Answer::NotFound, Answer::Lease)
     }
 
-    /// As the real one: an update with neither UID nor version, of a Lease that is not there, makes it.
+    /// As the real one: an update without a UID, of a Lease that is not there, makes it, whatever version it names.
     pub(super) fn put(&mut self, write: &Write) -> Answer {
         let named = &write.base;
         let uid = match &self.lease {

@@ -88,6 +88,8 @@ pub(super) struct World {
     /// Faults are over.
     pub(super) calm_at: u64,
     pub(super) errors_until: u64,
+    /// The server answers no reads.
+    pub(super) reads_hang: bool,
     /// What happened, if it is to be told.
     pub(super) trace: Option<Vec<String>>,
 }
@@ -122,6 +124,7 @@ impl World {
             processes: 0,
             calm_at: 0,
             errors_until: 0,
+            reads_hang: false,
             trace: trace.then(Vec::new),
         }
     }
@@ -160,6 +163,21 @@ impl World {
 
     pub(super) fn longest_duration(&self) -> Duration {
         self.candidates.iter().map(|candidate| candidate.settings.lease_duration).max().unwrap_or_default()
+    }
+
+    /// Whoever got no write through for its deadline has stopped, whatever it could not hear.
+    pub(super) fn isolated_ones_have_stopped(&self) -> Result<(), Violation> {
+        for (place, candidate) in self.candidates.iter().enumerate() {
+            let deadline = candidate.settings.renew_deadline * 101 / 100 + Duration::from_millis(1);
+            let applied = candidate.applied.map_or(0, |(at, _)| at);
+            let isolated = Duration::from_nanos(self.now - applied);
+            if candidate.may_write(self.now) && isolated > deadline {
+                return Err(Violation(format!(
+                    "place {place} may write {isolated:?} after its last write to the Lease"
+                )));
+            }
+        }
+        Ok(())
     }
 
     pub(super) fn judge(&mut self) -> Result<(), Violation> {
