@@ -42,6 +42,7 @@ fn every_fail_point_loses_nothing(make: Make) -> Result<()> {
                     if let Err(error) = happened
                         && let Ok(mut failed) = failed.lock()
                     {
+                        println!("{make:?}, {point}, {action:?}: {error:#}");
                         failed.push(format!("{point}, {action:?}: {error:?}"));
                     }
                 }

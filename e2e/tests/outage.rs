@@ -1,14 +1,10 @@
 //! The catalog is away: what is known by id is read on, the rest says when to come again, and all returns by itself.
 
-use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, ensure};
 use serde_json::json;
-use storage_element_e2e::database::Schema;
-use storage_element_e2e::{
-    Answer, Client, Content, Database, Ledger, Make, Node, Postgres, Upload, check, on_every_make,
-};
+use storage_element_e2e::{Answer, Client, Content, Ledger, Make, Node, Upload, check};
 
 const PATIENCE: Duration = Duration::from_secs(20);
 
@@ -50,17 +46,8 @@ async fn the_rest_says_when(node: &Node, id: &str) -> Result<()> {
     says_when("hold", &operator.send_json("PUT", &format!("/api/v1/files/{id}/legal-hold"), &json!({})).await?)
 }
 
-/// A node whose catalog can be taken away: a server of PostgreSQL is one of its own.
-fn start(make: Make) -> Result<Node> {
-    if make.is_sqlite() {
-        return make.setup().start();
-    }
-    let schema = Schema::on(&Arc::new(Postgres::start()));
-    make.setup().database(Database::Postgres(Arc::new(schema))).start()
-}
-
 async fn an_outage_of_the_catalog_costs_no_read_by_id_and_ends_by_itself(make: Make) -> Result<()> {
-    let (mut node, mut ledger) = (start(make)?, Ledger::new());
+    let (mut node, mut ledger) = (make.setup().start()?, Ledger::new());
     let user = node.client("user")?;
     for number in 0..10 {
         let upload = Upload::new(format!("file-{number}.txt"), Content::bytes(format!("content {number}")));
@@ -93,4 +80,13 @@ async fn an_outage_of_the_catalog_costs_no_read_by_id_and_ends_by_itself(make: M
     check::everything(&mut node, &ledger).await
 }
 
-on_every_make!(an_outage_of_the_catalog_costs_no_read_by_id_and_ends_by_itself);
+// A node whose lock is a session of PostgreSQL ends with its server: that is another promise.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn sqlite_local() -> Result<()> {
+    an_outage_of_the_catalog_costs_no_read_by_id_and_ends_by_itself(Make::SqliteLocal).await
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn sqlite_s3() -> Result<()> {
+    an_outage_of_the_catalog_costs_no_read_by_id_and_ends_by_itself(Make::SqliteS3).await
+}
