@@ -75,6 +75,8 @@ impl Replicas {
                 .setting("database.postgres.url", url)
                 .setting("database.postgres.pool_size", 3)
                 .setting("database.postgres.acquire_timeout_seconds", 3)
+                // A line for every question whether it is ready would hide everything else.
+                .setting("logging.level", "info,storage_node::http::front=off")
                 .setting("election.kind", "lease")
                 .setting("election.namespace", NAMESPACE)
                 .setting("election.lease_name", lease.clone())

@@ -72,19 +72,26 @@ async fn of_many_that_start_at_once_one_makes_the_element(make: Make) -> Result<
     let mut ledger = Ledger::new();
     write(&replicas, &mut ledger, 0, "first").await?;
     let master = replicas.master().await?;
+    let epoch = info(&replicas.nodes[master]).await.unwrap_or_default()["epoch"].as_u64().unwrap_or(0);
+    ensure!(epoch > 0, "no term has begun");
     for (number, node) in replicas.nodes.iter().enumerate() {
         let expected = if number == master { "master" } else { "standby" };
         until("each knows its part and the master", async || {
             let Some(info) = info(node).await else { return Ok(false) };
             let named = info["master"].as_str().is_some_and(|name| name.starts_with(&format!("node-{master}_")));
             let renewed = info["seconds_since_renewal"].as_f64().is_some_and(|since| since < 60.0);
-            Ok(info["role"] == expected && named && renewed && info["configured_mode"].is_null() && info["epoch"] == 1)
+            Ok(info["role"] == expected
+                && named
+                && renewed
+                && info["configured_mode"].is_null()
+                && info["epoch"] == epoch)
         })
         .await?;
         let metrics = node.client("user")?.metrics().await?;
         let is_master = f64::from(u8::from(number == master));
         ensure!(metrics.sum("storage_element_master") == Some(is_master), "storage_element_master of node {number}");
-        ensure!(metrics.sum("storage_element_epoch") == Some(1.0), "storage_element_epoch of node {number}");
+        let shown = metrics.sum("storage_element_epoch");
+        ensure!(shown == u32::try_from(epoch).ok().map(f64::from), "storage_element_epoch of node {number}: {shown:?}");
         ensure!(metrics.sum("storage_element_takeovers_total") == Some(is_master), "takeovers of node {number}");
         let renewals = metrics.sum_where("storage_element_lease_renewals_total", "outcome=\"ok\"");
         ensure!((renewals > 0.0) == (number == master), "renewals of node {number}: {renewals}");
