@@ -8,9 +8,11 @@ mod drain;
 mod request;
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use parking_lot::Mutex;
 use storage_element_crds::Mode;
+use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use uuid::Uuid;
@@ -22,6 +24,10 @@ use super::step::{Phase, Plan, plan};
 use super::{Closed, Door, Element, ElementFile};
 use crate::catalog::{RowGuard, SharedCatalog, Transition, TransitionVerdict};
 use crate::storage::SharedStorage;
+
+/// How long a request waits for the one before it, or for a change being inherited at the start: these take a moment.
+/// A whole change takes as long as it drains; who comes meanwhile is told so.
+const TURN_PATIENCE: Duration = Duration::from_secs(2);
 
 /// Mode changes of one element, one request at a time.
 pub struct ModeChanges {
@@ -67,7 +73,7 @@ impl ModeChanges {
     }
 
     async fn carry_out(self: &Arc<Self>, request: ModeRequest) -> Result<ModeAnswer, ModeError> {
-        let Ok(turn) = self.turn.try_lock() else {
+        let Ok(turn) = timeout(TURN_PATIENCE, self.turn.lock()).await else {
             return Err(ModeError::InProgress("another request about the mode is being carried out".to_owned()));
         };
         let mode = self.element.mode();
