@@ -154,10 +154,12 @@ impl State {
     pub(super) fn is_ours(&self, seen: &Seen) -> bool {
         let term =
             self.own.as_ref().is_some_and(|(uid, transitions)| *uid == seen.uid && *transitions == seen.transitions);
-        let take = self.unanswered.iter().any(|(uid, transitions, mark)| {
-            *uid == seen.uid && *transitions == seen.transitions && Some(*mark) == seen.renewed_micros
-        });
-        seen.holder.as_deref() == Some(self.settings.identity.as_str()) && (term || take)
+        // The watch may show a write before its answer comes.
+        let sent = self.under_way.as_ref().and_then(|request| request.write.as_ref()).map(Write::mark);
+        let mark = (seen.uid.as_str(), seen.transitions, seen.renewed_micros);
+        let lost = self.unanswered.iter().map(|(uid, transitions, micros)| (uid.as_str(), *transitions, Some(*micros)));
+        let marked = lost.chain(sent).any(|sent| sent == mark);
+        seen.holder.as_deref() == Some(self.settings.identity.as_str()) && (term || marked)
     }
 }
 

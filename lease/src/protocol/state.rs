@@ -3,7 +3,7 @@
 use super::known::Lease;
 use super::plan::Deed;
 use super::rules::{Rule, Rules};
-use super::{Action, Answer, Belief, Moment, Observation, RequestId, Seen, Wish, Write, WriteKind};
+use super::{Action, Answer, Belief, Moment, Observation, RequestId, Seen, Write, WriteKind};
 use crate::{BootInstant, Settings};
 
 /// One candidate for the Lease.

@@ -4,8 +4,8 @@ use std::time::Duration;
 
 use super::clocks::Clocks;
 use super::law::Term;
-use crate::Settings;
 use crate::protocol::{Moment, Observation, State};
+use crate::{BootInstant, Settings};
 
 /// A place for a process. Processes come and go in it.
 #[derive(Debug)]
@@ -17,6 +17,16 @@ pub(super) struct Candidate {
     pub(super) state: Option<State>,
     /// The term it is in, as far as the law was told.
     pub(super) term: Option<Term>,
+    /// When the last term ends, or ended, if nothing renews it.
+    pub(super) deadline: BootInstant,
+    /// When a write of this process was last applied, and as which version.
+    pub(super) applied: Option<(u64, u64)>,
+    /// When the Lease had last changed before that.
+    pub(super) took_over_from: u64,
+    /// Its owner gave it a reason to end its term.
+    pub(super) wished: bool,
+    /// It was told to leave the Lease to others until then.
+    pub(super) aside_until: u64,
     /// Only the last wake-up that was asked for is given.
     pub(super) wakes: u64,
     /// Stopped since then, by SIGSTOP or with its machine.
@@ -60,6 +70,11 @@ impl Candidate {
             process: 0,
             state: None,
             term: None,
+            deadline: BootInstant::ZERO,
+            applied: None,
+            took_over_from: 0,
+            wished: false,
+            aside_until: 0,
             wakes: 0,
             stopped: None,
             suspended: false,
@@ -83,6 +98,9 @@ impl Candidate {
     pub(super) fn die(&mut self) {
         self.state = None;
         self.term = None;
+        self.applied = None;
+        self.wished = false;
+        self.aside_until = 0;
         self.stopped = None;
         self.suspended = false;
         self.inbox.clear();

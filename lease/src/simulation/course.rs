@@ -16,8 +16,8 @@ pub(super) enum Milestone {
     Elected,
     /// It still does, and is lost now.
     Lost { holder: usize },
-    /// Another has it.
-    Replaced,
+    /// It is held again, by another or in a later term.
+    Replaced { process: u64, transitions: u64 },
 }
 
 /// Sums up a world that kept all promises.
@@ -48,6 +48,7 @@ pub(super) fn live(world: &mut World) -> Result<Summary, Violation> {
     let mut summary = Summary::default();
     while let Some(event) = world.next_event() {
         summary.events += 1;
+        world.isolated_ones_have_stopped()?;
         if let Event::Milestone(milestone) = event {
             if world.reach(milestone)? {
                 break;
@@ -112,150 +113,53 @@ impl World {
                     let now = self.holder();
                     return Err(Violation(format!("the Lease went from place {holder} to {now:?} for no reason")));
                 }
-                let alone = self.candidates.iter().filter(|candidate| candidate.state.is_some()).count() == 1;
-                if !alone && self.dice.percent(50) {
-                    self.schedule(after(Duration::ZERO), Event::Milestone(Milestone::Replaced));
-                    self.observe(holder, Observation::Wished(Wish::Release))?;
-                } else {
-                    self.schedule(after(duration), Event::Milestone(Milestone::Replaced));
-                    self.tell(|| format!("place {holder} is killed"));
-                    self.candidates[holder].die();
-                    if alone {
-                        self.start(holder)?;
-                    }
-                }
+                self.lose(holder, after(Duration::ZERO), after(duration))?;
             }
-            Milestone::Replaced => {
-                if self.holder().is_none() {
-                    return Err(Violation("the holder is lost, and nobody else holds the Lease in time".to_owned()));
-                }
-                return Ok(true);
+            Milestone::Replaced { process, transitions } => {
+                let term = self.holder().and_then(|place| self.candidates[place].term.as_ref());
+                return match term {
+                    None => Err(Violation("the holder was lost, and nobody holds the Lease in time".to_owned())),
+                    Some(term) if term.transitions <= transitions => {
+                        Err(Violation(format!("the holder was lost, and {term:?} goes on")))
+                    }
+                    Some(term) if process == term.process => {
+                        Err(Violation(format!("{term:?} is one of whoever left it to others")))
+                    }
+                    Some(_) => Ok(true),
+                };
             }
         }
         Ok(false)
     }
 
-    fn begins(&mut self, mut planned: Planned) -> Result<(), Violation> {
-        if planned.at_the_holder {
-            planned.place = self.holder().unwrap_or(planned.place);
+    /// The holder is lost in one of the ways that there are, with another expected at once or after a duration.
+    fn lose(&mut self, holder: usize, at_once: u64, after_a_duration: u64) -> Result<(), Violation> {
+        let alone = self.candidates.iter().filter(|candidate| candidate.state.is_some()).count() == 1;
+        let Some(term) = self.candidates[holder].term.clone() else {
+            return Err(Violation(format!("place {holder} holds the Lease in no term")));
+        };
+        let way = self.dice.below(4);
+        self.tell(|| format!("place {holder} is lost, way {way}"));
+        // By whom the next term may not be: the one that wanted to leave, unless there is nobody else.
+        let (by, process, wish) = match way {
+            0 if !alone => (at_once, term.process, Some(Wish::Release)),
+            1 => {
+                let aside = Wish::StandAside(self.candidates[holder].settings.lease_duration * 2);
+                if alone { (after_a_duration, 0, Some(aside)) } else { (at_once, term.process, Some(aside)) }
+            }
+            2 => (at_once, 0, Some(Wish::NewTerm)),
+            _ => (after_a_duration, term.process, None),
+        };
+        let transitions = term.transitions;
+        self.schedule(by, Event::Milestone(Milestone::Replaced { process, transitions }));
+        if let Some(wish) = wish {
+            if wish == Wish::NewTerm {
+                self.law.pass_epoch();
+            }
+            self.candidates[holder].wished = true;
+            return self.observe(holder, Observation::Wished(wish));
         }
-        let Planned { place, fault, lasts, .. } = planned;
-        self.tell(|| format!("!! {fault:?} at place {place} for {lasts:?}"));
-        let (now, calm_at) = (self.now, self.calm_at);
-        let process = self.candidates[place].process;
-        let ends_at = (now + u64::try_from(lasts.as_nanos()).unwrap()).min(calm_at);
-        self.schedule(ends_at, Event::Ends { planned, process });
-        let candidate = &mut self.candidates[place];
-        match fault {
-            Fault::Stop | Fault::Suspend => {
-                if candidate.stopped.is_none() {
-                    candidate.stopped = Some(now);
-                    candidate.suspended = fault == Fault::Suspend;
-                }
-            }
-            Fault::Kill => candidate.die(),
-            Fault::CutTo => candidate.way.cut_to = true,
-            Fault::CutFrom => candidate.way.cut_from = true,
-            Fault::Cut => (candidate.way.cut_to, candidate.way.cut_from) = (true, true),
-            Fault::Slow => candidate.way.slower = lasts / 4,
-            Fault::SlowWatch => candidate.way.watch_lags = lasts / 4,
-            Fault::BreakWatch => {
-                if std::mem::take(&mut candidate.watch.runs) {
-                    return self.observe(place, Observation::WatchEnded);
-                }
-            }
-            // One that breaks right before the end is found out only after: silence takes a while to notice.
-            Fault::SilenceWatch => {
-                let noticed = (candidate.settings.renewal_interval() + candidate.settings.retry_period) * 2;
-                if now + u64::try_from(noticed.as_nanos()).unwrap() < calm_at {
-                    candidate.watch.runs = false;
-                }
-            }
-            Fault::Delete => {
-                self.server.delete();
-                self.show_all();
-            }
-            Fault::Touch => {
-                self.server.touch(|_| {});
-                self.show_all();
-            }
-            Fault::ShortenDuration => {
-                self.server.touch(|lease| lease.duration = lease.duration.map(|_| Duration::from_secs(1)));
-                self.show_all();
-            }
-            Fault::WallLeap => candidate.clocks.leap(&mut self.dice),
-            Fault::Errors => self.errors_until = ends_at,
-            Fault::StandAside => {
-                let aside = candidate.settings.lease_duration * 2;
-                // Not so late that what it wants is still in force when the faults are over.
-                if now + u64::try_from(aside.as_nanos()).unwrap() * 2 < calm_at {
-                    return self.observe(place, Observation::Wished(Wish::StandAside(aside)));
-                }
-            }
-            Fault::Release => return self.observe(place, Observation::Wished(Wish::Release)),
-            Fault::PassEpoch => {
-                if candidate.may_write(now) && candidate.stopped.is_none() {
-                    self.law.pass_epoch();
-                    return self.observe(place, Observation::Wished(Wish::NewTerm));
-                }
-            }
-        }
-        Ok(())
-    }
-
-    fn ends(&mut self, planned: Planned, process: u64) -> Result<(), Violation> {
-        let Planned { place, fault, .. } = planned;
-        self.tell(|| format!("!! {fault:?} at place {place} ends"));
-        let candidate = &mut self.candidates[place];
-        match fault {
-            Fault::Stop | Fault::Suspend => return self.run_on(place),
-            Fault::Kill if candidate.state.is_none() => return self.start(place),
-            // Whether it was done or not: the process is over after this.
-            Fault::Release if candidate.process == process => return self.start(place),
-            Fault::CutTo => candidate.way.cut_to = false,
-            Fault::CutFrom => candidate.way.cut_from = false,
-            Fault::Cut => (candidate.way.cut_to, candidate.way.cut_from) = (false, false),
-            Fault::Slow => candidate.way.slower = Duration::ZERO,
-            Fault::SlowWatch => candidate.way.watch_lags = Duration::ZERO,
-            Fault::Delete => {
-                self.server.make();
-                self.show_all();
-            }
-            _ => {}
-        }
-        self.show_changes(place);
-        Ok(())
-    }
-
-    fn run_on(&mut self, place: usize) -> Result<(), Violation> {
-        let candidate = &mut self.candidates[place];
-        let Some(since) = candidate.stopped.take() else { return Ok(()) };
-        if std::mem::take(&mut candidate.suspended) {
-            candidate.clocks.was_suspended(Duration::from_nanos(self.now - since));
-        }
-        let mut heard = std::mem::take(&mut candidate.inbox);
-        // Who is first, the timer or the network, nobody knows.
-        let at = usize::try_from(self.dice.below(heard.len() as u64 + 1)).unwrap();
-        heard.insert(at, Observation::Tick);
-        heard.into_iter().try_for_each(|what| self.observe(place, what))
-    }
-
-    fn calm_down(&mut self) -> Result<(), Violation> {
-        self.server.make();
-        for place in 0..self.candidates.len() {
-            self.run_on(place)?;
-            self.candidates[place].way = super::candidate::Way::default();
-            if self.candidates[place].state.as_ref().is_none_or(crate::protocol::State::has_ended) {
-                self.start(place)?;
-            }
-        }
-        self.show_all();
-        Ok(())
-    }
-
-    fn show_all(&mut self) {
-        for place in 0..self.candidates.len() {
-            self.show_changes(place);
-        }
+        self.candidates[holder].die();
+        if alone { self.start(holder) } else { Ok(()) }
     }
 }

@@ -12,6 +12,7 @@ mod law;
 mod mutants;
 mod running;
 mod server;
+mod trouble;
 mod world;
 
 use self::course::{Summary, live};

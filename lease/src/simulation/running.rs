@@ -1,5 +1,7 @@
 //! What processes do in the world: they run, send, hear, stop and die.
 
+use std::time::Duration;
+
 use super::law::{Term, Violation};
 use super::server::Change;
 use super::world::{Event, World};
@@ -56,17 +58,50 @@ impl World {
             let (transitions, _) = state.term()?;
             Some(Term { process, uid: state.own_lease()?.to_owned(), transitions })
         });
+        if let Some((_, deadline)) = candidate.state.as_ref().and_then(State::term) {
+            candidate.deadline = deadline;
+        }
         if candidate.term == term {
             // Only one whose deadline was moved can have come to overlap with another, and all of them pass here.
             return if term.is_some() { self.judge() } else { Ok(()) };
         }
         let before = std::mem::replace(&mut candidate.term, term.clone());
-        let Some(term) = term else { return Ok(()) };
+        let Some(term) = term else { return self.ends_for_a_reason(place, before.as_ref()) };
         match before {
             Some(before) if before.transitions == term.transitions => self.law.moves(&term)?,
-            _ => self.law.begins(&term)?,
+            _ => {
+                self.begins_in_its_turn(place)?;
+                self.law.begins(&term)?;
+            }
         }
         self.judge()
+    }
+
+    /// A term ends when its owner wants that, at its deadline, or when the Lease was lost.
+    fn ends_for_a_reason(&mut self, place: usize, term: Option<&Term>) -> Result<(), Violation> {
+        let candidate = &mut self.candidates[place];
+        let wished = std::mem::take(&mut candidate.wished);
+        let (Some(term), Some((_, version))) = (term, candidate.applied) else { return Ok(()) };
+        let overdue = candidate.deadline <= candidate.now(self.now).boot;
+        let lost = self.server.was_lost_since(version, &candidate.settings.identity, term.transitions);
+        if wished || overdue || lost {
+            return Ok(());
+        }
+        Err(Violation(format!("place {place} ends {term:?}, and nothing has happened")))
+    }
+
+    /// One that was told to stand aside takes only what nobody else wants.
+    fn begins_in_its_turn(&mut self, place: usize) -> Result<(), Violation> {
+        let candidate = &mut self.candidates[place];
+        let aside_until = std::mem::take(&mut candidate.aside_until);
+        let taken_at = candidate.applied.map_or(0, |(at, _)| at);
+        let unwanted = Duration::from_nanos(taken_at - candidate.took_over_from);
+        if self.now < aside_until && unwanted < candidate.settings.lease_duration * 98 / 100 {
+            return Err(Violation(format!(
+                "place {place} was told to stand aside, and took what lay free for {unwanted:?}"
+            )));
+        }
+        Ok(())
     }
 
     fn sleep(&mut self, place: usize) {
@@ -124,7 +159,17 @@ impl World {
             }
             Action::Get(id) => (id, self.server.get()),
             Action::Put(id, write) => {
+                let before = self.server.changed_at;
                 let mut answer = self.server.put(&write);
+                if matches!(answer, Answer::Lease(_)) {
+                    self.server.changed_at = self.now;
+                    let version = self.server.version;
+                    let candidate = &mut self.candidates[place];
+                    if candidate.process == process {
+                        candidate.applied = Some((self.now, version));
+                        candidate.took_over_from = before;
+                    }
+                }
                 // Something on the way sends it twice.
                 if !self.is_calm() && self.dice.percent(2) {
                     answer = self.server.put(&write);

@@ -13,7 +13,9 @@ pub(super) enum Change {
 #[derive(Debug)]
 pub(super) struct Server {
     lease: Option<Seen>,
-    version: u64,
+    pub(super) version: u64,
+    /// When it last changed.
+    pub(super) changed_at: u64,
     uids: u64,
     /// Versions rise, so a watch begins after one.
     pub(super) changes: Vec<(u64, Change)>,
@@ -23,7 +25,8 @@ pub(super) struct Server {
 
 impl Server {
     pub(super) fn new() -> Self {
-        let mut server = Self { lease: None, version: 100, uids: 0, changes: Vec::new(), made_by_a_candidate: false };
+        let mut server =
+            Self { lease: None, version: 100, changed_at: 0, uids: 0, changes: Vec::new(), made_by_a_candidate: false };
         server.make();
         server
     }
@@ -43,6 +46,15 @@ impl Server {
             self.version += 1;
             self.changes.push((self.version, Change::Deleted { uid: lease.uid }));
         }
+    }
+
+    /// Whether, since that version, it was ever anything but held by that name with those transitions.
+    pub(super) fn was_lost_since(&self, version: u64, holder: &str, transitions: u64) -> bool {
+        let since = self.changes.partition_point(|(changed, _)| *changed <= version);
+        self.changes[since..].iter().any(|(_, change)| match change {
+            Change::Is(seen) => seen.holder.as_deref() != Some(holder) || seen.transitions != transitions,
+            Change::Deleted { .. } => true,
+        })
     }
 
     /// Somebody labels it, or edits its duration by hand.

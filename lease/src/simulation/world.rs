@@ -162,6 +162,21 @@ impl World {
         self.candidates.iter().map(|candidate| candidate.settings.lease_duration).max().unwrap_or_default()
     }
 
+    /// Whoever got no write through for its deadline has stopped, whatever it could not hear.
+    pub(super) fn isolated_ones_have_stopped(&self) -> Result<(), Violation> {
+        for (place, candidate) in self.candidates.iter().enumerate() {
+            let deadline = candidate.settings.renew_deadline * 101 / 100 + Duration::from_millis(1);
+            let applied = candidate.applied.map_or(0, |(at, _)| at);
+            let isolated = Duration::from_nanos(self.now - applied);
+            if candidate.may_write(self.now) && isolated > deadline {
+                return Err(Violation(format!(
+                    "place {place} may write {isolated:?} after its last write to the Lease"
+                )));
+            }
+        }
+        Ok(())
+    }
+
     pub(super) fn judge(&mut self) -> Result<(), Violation> {
         let now = self.now;
         let writers = self.candidates.iter().enumerate().filter(|(_, candidate)| candidate.may_write(now));
