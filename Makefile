@@ -23,7 +23,7 @@ check: ## Format and lints; warnings are errors
 	$(CARGO) clippy --workspace --all-targets --all-features -- -D warnings
 
 unit: ## Tests that need no process
-	$(CARGO) test -p storage-element-crds -p storage-lease -p storage-node
+	$(CARGO) test -p storage-element-crds -p storage-node
 
 measure: needs ## What takes minutes: search, rebuild and writes at 10^5 files and more; 10^5 worlds of elections
 	LEASE_SEEDS=100000 $(CARGO) test --release -p storage-lease --lib no_two_write -- --nocapture
