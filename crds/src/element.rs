@@ -4,6 +4,8 @@
 //! adds optional fields. The doc comments are what `kubectl explain` prints. What one field cannot say by itself stands in
 //! [`crate::rules`].
 
+#![expect(clippy::duplicated_attributes, reason = "each printer column has a type and a priority")]
+
 mod auth;
 mod backend;
 mod database;

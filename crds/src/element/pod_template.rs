@@ -94,6 +94,7 @@ pub struct PodTemplate {
 
 /// When an image is pulled.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
+#[schemars(transform = crate::schema::of_the_field)]
 pub enum ImagePullPolicy {
     /// At each start of a pod.
     Always,

@@ -33,6 +33,7 @@ impl Default for Transition {
 
 /// What is checked before a step forward.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
+#[schemars(transform = crate::schema::of_the_field)]
 pub enum Verify {
     /// Nothing.
     None,
