@@ -164,7 +164,10 @@ fn applied_again_nothing_changes() {
         for (file, sample) in samples() {
             let name = sample["metadata"]["name"].as_str().unwrap().to_owned();
             let apply = PatchParams::apply("kubectl");
-            let first = api.patch(&name, &apply, &Patch::Apply(&sample)).await.unwrap_or_else(|error| panic!("{file}: {error}"));
+            let first = api
+                .patch(&name, &apply, &Patch::Apply(&sample))
+                .await
+                .unwrap_or_else(|error| panic!("{file}: {error}"));
             let second = api.patch(&name, &apply, &Patch::Apply(&sample)).await.unwrap();
             assert_eq!(first.resource_version(), second.resource_version(), "{file}");
             api.delete(&name, &DeleteParams::default()).await.unwrap();
@@ -177,7 +180,9 @@ fn samples() -> Vec<(String, Value)> {
     let files = std::fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path());
     files
         .filter(|path| path.extension().is_some_and(|extension| extension == "yaml"))
-        .map(|path| (path.display().to_string(), serde_yaml::from_str(&std::fs::read_to_string(path).unwrap()).unwrap()))
+        .map(|path| {
+            (path.display().to_string(), serde_yaml::from_str(&std::fs::read_to_string(path).unwrap()).unwrap())
+        })
         .collect()
 }
 
@@ -267,7 +272,8 @@ fn kubectl_get_shows_the_columns_and_scale_works() {
         }));
         api.create(&PostParams::default(), &new).await.unwrap();
         let now = "2026-11-28T20:00:00Z";
-        let ready = json!({"type": "Ready", "status": "True", "reason": "Serving", "message": "", "lastTransitionTime": now});
+        let ready =
+            json!({"type": "Ready", "status": "True", "reason": "Serving", "message": "", "lastTransitionTime": now});
         let status = json!({"status": {
             "mode": "rw", "conditions": [ready], "master": {"pod": "in-a-table-0"}, "backend": "local",
             "files": {"active": 17}, "capacity": {"used": "412Gi", "level": "ok"}, "replicas": 1,
@@ -277,19 +283,28 @@ fn kubectl_get_shows_the_columns_and_scale_works() {
         let url = format!("/apis/storage.artstore.dev/v1alpha1/namespaces/{NAMESPACE}/storageelements/{name}");
         let request = http::Request::get(&url).header("accept", "application/json;as=Table;g=meta.k8s.io;v=v1");
         let table: Value = client.request(request.body(Vec::new()).unwrap()).await.unwrap();
-        let columns: Vec<_> = table["columnDefinitions"].as_array().unwrap().iter().map(|c| c["name"].as_str().unwrap()).collect();
-        let expected = ["Name", "Mode", "Ready", "Master", "Backend", "Files", "Used", "Age", "Transition", "Replicas", "Version"];
+        let columns: Vec<_> =
+            table["columnDefinitions"].as_array().unwrap().iter().map(|c| c["name"].as_str().unwrap()).collect();
+        let expected =
+            ["Name", "Mode", "Ready", "Master", "Backend", "Files", "Used", "Age", "Transition", "Replicas", "Version"];
         assert_eq!(columns, expected);
         let cells = table["rows"][0]["cells"].as_array().unwrap();
-        assert_eq!(cells[..7], json!([name, "rw", "True", "in-a-table-0", "local", 17, "412Gi"]).as_array().unwrap()[..]);
+        assert_eq!(
+            cells[..7],
+            json!([name, "rw", "True", "in-a-table-0", "local", 17, "412Gi"]).as_array().unwrap()[..]
+        );
 
-        let scale: Value = client.request(http::Request::get(format!("{url}/scale")).body(Vec::new()).unwrap()).await.unwrap();
+        let scale: Value =
+            client.request(http::Request::get(format!("{url}/scale")).body(Vec::new()).unwrap()).await.unwrap();
         assert_eq!((&scale["spec"]["replicas"], &scale["status"]["selector"]), (&json!(1), &json!("app=x")));
         let down = json!({"spec": {"replicas": 0}});
         api.patch_scale(name, &PatchParams::default(), &Patch::Merge(&down)).await.unwrap();
         let up = json!({"spec": {"replicas": 2}});
         let refused = api.patch_scale(name, &PatchParams::default(), &Patch::Merge(&up)).await;
-        assert!(matches!(&refused, Err(kube::Error::Api(status)) if status.message.contains("database.postgres")), "{refused:?}");
+        assert!(
+            matches!(&refused, Err(kube::Error::Api(status)) if status.message.contains("database.postgres")),
+            "{refused:?}"
+        );
         api.delete(name, &DeleteParams::default()).await.unwrap();
     });
 }

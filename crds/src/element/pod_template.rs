@@ -10,8 +10,7 @@ use serde::{Deserialize, Serialize};
 
 use super::SecretRef;
 
-/// How the nodes' pods look. The fields mean what they mean in a pod; what the operator sets for safety (no root, read-only
-/// root file system, no privileges, probes, spreading over nodes and zones) stays.
+/// How the nodes' pods look.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct PodTemplate {
