@@ -18,13 +18,20 @@ const NAMESPACE: &str = "default";
 /// The API server publishes a new kind within a second or two; on a busy machine later.
 const PATIENCE: Duration = Duration::from_mins(1);
 
-fn runtime() -> tokio::runtime::Runtime {
-    tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap()
+/// Runs `test` with a client of an API server that knows the kind.
+fn with_definition(test: impl AsyncFnOnce(Client)) {
+    // Outside of the runtime: starting it blocks.
+    let plane = ControlPlane::shared();
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    runtime.block_on(async {
+        let client = plane.admin().client().await.unwrap();
+        install(&client).await;
+        test(client).await;
+    });
 }
 
-/// A client of an API server that knows the kind.
-async fn client_with_definition() -> Client {
-    let client = ControlPlane::shared().admin().client().await.unwrap();
+/// Applies the definition and waits until the API server serves the kind.
+async fn install(client: &Client) {
     let definitions: Api<CustomResourceDefinition> = Api::all(client.clone());
     let definition: Value = serde_yaml::from_str(&storage_element_crds::yaml().unwrap()).unwrap();
     let name = definition["metadata"]["name"].as_str().unwrap();
@@ -36,8 +43,8 @@ async fn client_with_definition() -> Client {
         let is = |kind: &str| conditions.iter().any(|condition| condition.type_ == kind && condition.status == "True");
         // Said of a schema that is not structural.
         assert!(!is("NonStructuralSchema"), "{conditions:?}");
-        if is("Established") && elements(&client).list(&kube::api::ListParams::default().limit(1)).await.is_ok() {
-            return client;
+        if is("Established") && elements(client).list(&kube::api::ListParams::default().limit(1)).await.is_ok() {
+            return;
         }
         assert!(begun.elapsed() < PATIENCE, "the definition is not established: {conditions:?}");
         tokio::time::sleep(Duration::from_millis(100)).await;
@@ -90,8 +97,7 @@ fn judge(example: &Example, answer: kube::Result<DynamicObject>) -> Option<Strin
 
 #[test]
 fn each_rule_refuses_what_it_should_and_nothing_else() {
-    runtime().block_on(async {
-        let client = client_with_definition().await;
+    with_definition(async |client| {
         let api = elements(&client);
         let mut wrong = Vec::new();
         for (index, example) in examples::all().iter().enumerate() {
@@ -107,8 +113,7 @@ fn each_rule_refuses_what_it_should_and_nothing_else() {
 /// The operator writes the status: whatever it says, no rule stands in the way, and the spec stays what it was.
 #[test]
 fn no_rule_stands_between_the_operator_and_the_status() {
-    runtime().block_on(async {
-        let client = client_with_definition().await;
+    with_definition(async |client| {
         let api = elements(&client);
         let name = "status-is-free";
         let spec = json!({
@@ -136,8 +141,7 @@ fn no_rule_stands_between_the_operator_and_the_status() {
 
 #[test]
 fn defaults_are_filled_in_and_types_read_them() {
-    runtime().block_on(async {
-        let client = client_with_definition().await;
+    with_definition(async |client| {
         let name = "all-defaults";
         let small = object(json!({
             "apiVersion": "storage.artstore.dev/v1alpha1", "kind": "StorageElement", "metadata": {"name": name},
@@ -158,8 +162,7 @@ fn defaults_are_filled_in_and_types_read_them() {
 /// Server-side apply, twice: the second time nothing is written.
 #[test]
 fn applied_again_nothing_changes() {
-    runtime().block_on(async {
-        let client = client_with_definition().await;
+    with_definition(async |client| {
         let api = elements(&client);
         for (file, sample) in samples() {
             let name = sample["metadata"]["name"].as_str().unwrap().to_owned();
@@ -189,8 +192,7 @@ fn samples() -> Vec<(String, Value)> {
 /// A typing error is told, not swallowed: unknown fields, wrong types, values out of bounds.
 #[test]
 fn what_the_schema_does_not_know_is_refused() {
-    runtime().block_on(async {
-        let client = client_with_definition().await;
+    with_definition(async |client| {
         let cases = [
             ("an unknown field", json!({"replica": 3}), "unknown field \"spec.replica\""),
             ("an unknown mode", json!({"mode": "RW"}), "spec.mode"),
@@ -198,7 +200,11 @@ fn what_the_schema_does_not_know_is_refused() {
             ("a negative size", json!({"backend": {"local": {"size": -1}}}), "spec.backend.local.size"),
             ("a null", json!({"adopt": null, "lifecycle": null}), ""),
             ("root", json!({"podTemplate": {"securityContext": {"runAsUser": 0}}}), "runAsUser"),
-            ("a wrong toleration", json!({"podTemplate": {"tolerations": [{"operator": "equal"}]}}), "tolerations[0].operator"),
+            (
+                "a wrong toleration",
+                json!({"podTemplate": {"tolerations": [{"operator": "equal"}]}}),
+                "tolerations[0].operator",
+            ),
             ("two of a name", json!({"podTemplate": {"env": [{"name": "A"}, {"name": "A"}]}}), "podTemplate.env[1]"),
             ("an empty lifecycle", json!({"lifecycle": {}}), "spec.lifecycle"),
             ("too many nodes", json!({"replicas": 65}), "spec.replicas"),
@@ -212,7 +218,9 @@ fn what_the_schema_does_not_know_is_refused() {
                 "apiVersion": "storage.artstore.dev/v1alpha1", "kind": "StorageElement",
                 "metadata": {"name": "never-made"}, "spec": spec,
             });
-            let url = format!("/apis/storage.artstore.dev/v1alpha1/namespaces/{NAMESPACE}/storageelements?fieldValidation=Strict&dryRun=All");
+            let url = format!(
+                "/apis/storage.artstore.dev/v1alpha1/namespaces/{NAMESPACE}/storageelements?fieldValidation=Strict&dryRun=All"
+            );
             let request = http::Request::post(url).header("content-type", "application/json");
             let answer = client.request_text(request.body(serde_json::to_vec(&body).unwrap()).unwrap()).await;
             match answer {
@@ -228,8 +236,7 @@ fn what_the_schema_does_not_know_is_refused() {
 /// What `kubectl explain` reads: the API server's own OpenAPI document.
 #[test]
 fn explain_reads_like_a_manual() {
-    runtime().block_on(async {
-        let client = client_with_definition().await;
+    with_definition(async |client| {
         let begun = Instant::now();
         let spec = loop {
             let document = openapi(&client).await;
@@ -262,8 +269,7 @@ async fn openapi(client: &Client) -> Option<Value> {
 
 #[test]
 fn kubectl_get_shows_the_columns_and_scale_works() {
-    runtime().block_on(async {
-        let client = client_with_definition().await;
+    with_definition(async |client| {
         let api = elements(&client);
         let name = "in-a-table";
         let new = object(json!({
