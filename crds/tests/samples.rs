@@ -17,7 +17,7 @@ fn samples() -> Vec<(String, Value)> {
     for entry in fs::read_dir(folder).unwrap() {
         let path = entry.unwrap().path();
         let name = path.file_name().unwrap().to_string_lossy().into_owned();
-        if name.ends_with(".yaml") && name != "kustomization.yaml" {
+        if path.extension().is_some_and(|extension| extension == "yaml") && name != "kustomization.yaml" {
             samples.push((name, serde_yaml::from_str(&fs::read_to_string(path).unwrap()).unwrap()));
         }
     }

@@ -6,7 +6,9 @@ use k8s_openapi::api::core::v1::{
     Affinity, EnvVar, PodSecurityContext, ResourceRequirements, Toleration, TopologySpreadConstraint,
 };
 use schemars::JsonSchema;
-use serde::{Deserialize, Serialize};
+use serde::de::{DeserializeOwned, Error};
+use serde::{Deserialize, Deserializer, Serialize};
+use serde_json::Value;
 
 use super::SecretRef;
 
@@ -33,7 +35,7 @@ pub struct PodTemplate {
     pub image_pull_secrets: Vec<SecretRef>,
 
     /// CPU and memory of a node. Memory stays flat, whatever the size of the files.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(default, skip_serializing_if = "Option::is_none", deserialize_with = "with_amounts_as_text")]
     #[schemars(schema_with = "crate::schema::pod::resources")]
     pub resources: Option<ResourceRequirements>,
 
@@ -70,7 +72,7 @@ pub struct PodTemplate {
 
     /// Variables of the node's process, such as `OTEL_EXPORTER_OTLP_ENDPOINT`. Names that begin with `SE_` or
     /// `STORAGE_ELEMENT_` are refused: they are the node's settings, which `config` holds.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[serde(default, skip_serializing_if = "Vec::is_empty", deserialize_with = "with_amounts_as_text")]
     #[schemars(schema_with = "crate::schema::pod::env")]
     pub env: Vec<EnvVar>,
 
@@ -111,5 +113,23 @@ impl ImagePullPolicy {
             Self::IfNotPresent => "IfNotPresent",
             Self::Never => "Never",
         }
+    }
+}
+
+/// Reads what holds amounts of `cpu: 2` too: the API server keeps the number as it was written, while the types of pods only
+/// know text, because there the API server has made it text before.
+fn with_amounts_as_text<'de, D: Deserializer<'de>, T: DeserializeOwned>(deserializer: D) -> Result<T, D::Error> {
+    let mut value = Value::deserialize(deserializer)?;
+    amounts_as_text(&mut value);
+    serde_json::from_value(value).map_err(Error::custom)
+}
+
+/// Neither resources nor variables have a number that is not an amount.
+fn amounts_as_text(value: &mut Value) {
+    match value {
+        Value::Number(number) => *value = Value::String(number.to_string()),
+        Value::Array(items) => items.iter_mut().for_each(amounts_as_text),
+        Value::Object(fields) => fields.values_mut().for_each(amounts_as_text),
+        _ => {}
     }
 }
