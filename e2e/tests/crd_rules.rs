@@ -1,7 +1,7 @@
 //! The definition of `StorageElement` in a real API server: accepted (structural, within the cost budget), explained, and
 //! each of its rules refuses what it should, with its message, and lets pass what it should.
 
-#![allow(clippy::unwrap_used, clippy::panic, missing_docs, reason = "a test")]
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, missing_docs, reason = "a test")]
 
 use std::time::{Duration, Instant};
 
@@ -9,12 +9,15 @@ use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomRe
 use kube::api::{DeleteParams, DynamicObject, Patch, PatchParams, PostParams};
 use kube::discovery::ApiResource;
 use kube::{Api, Client, ResourceExt};
+use serde::Deserialize;
 use serde_json::{Value, json};
 use storage_element_crds::rules::examples::{self, Example, Verdict};
 use storage_element_crds::{StorageElement, rules};
 use storage_element_e2e::ControlPlane;
 
 const NAMESPACE: &str = "default";
+/// Where they are, for what is asked without the library.
+const ELEMENTS: &str = "/apis/storage.artstore.dev/v1alpha1/namespaces/default/storageelements";
 /// The API server publishes a new kind within a second or two; on a busy machine later.
 const PATIENCE: Duration = Duration::from_mins(1);
 
@@ -218,9 +221,7 @@ fn what_the_schema_does_not_know_is_refused() {
                 "apiVersion": "storage.artstore.dev/v1alpha1", "kind": "StorageElement",
                 "metadata": {"name": "never-made"}, "spec": spec,
             });
-            let url = format!(
-                "/apis/storage.artstore.dev/v1alpha1/namespaces/{NAMESPACE}/storageelements?fieldValidation=Strict&dryRun=All"
-            );
+            let url = format!("{ELEMENTS}?fieldValidation=Strict&dryRun=All");
             let request = http::Request::post(url).header("content-type", "application/json");
             let answer = client.request_text(request.body(serde_json::to_vec(&body).unwrap()).unwrap()).await;
             match answer {
@@ -229,6 +230,34 @@ fn what_the_schema_does_not_know_is_refused() {
                 }
                 other => assert!(expected.is_empty() && other.is_ok(), "{what}: {other:?}"),
             }
+        }
+    });
+}
+
+/// An object with every field there is: taken as it is, and read by the types.
+#[test]
+fn every_field_is_taken_and_read() {
+    with_definition(async |client| {
+        let path = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../crds/tests/every_field.yaml");
+        let text = std::fs::read_to_string(path).unwrap();
+        for document in serde_yaml::Deserializer::from_str(&text) {
+            let given = Value::deserialize(document).unwrap();
+            let name = given["metadata"]["name"].as_str().unwrap();
+            let url = format!("{ELEMENTS}?fieldValidation=Strict");
+            let request = http::Request::post(url).header("content-type", "application/json");
+            let body = serde_json::to_vec(&given).unwrap();
+            client.request::<Value>(request.body(body).unwrap()).await.unwrap();
+            let typed: Api<StorageElement> = Api::namespaced(client.clone(), NAMESPACE);
+            if given.get("status").is_some() {
+                let patch = json!({"status": given["status"]});
+                typed.patch_status(name, &PatchParams::default(), &Patch::Merge(&patch)).await.unwrap();
+            }
+            let read = typed.get(name).await.unwrap();
+            assert_eq!(read.status.is_some(), given.get("status").is_some());
+            // What the types write is what the API server has: written back, nothing changes but numbers that are text now.
+            let written = typed.replace(name, &PostParams::default(), &read).await.unwrap();
+            assert_eq!(written.spec, read.spec);
+            typed.delete(name, &DeleteParams::default()).await.unwrap();
         }
     });
 }
@@ -286,7 +315,7 @@ fn kubectl_get_shows_the_columns_and_scale_works() {
             "selector": "app=x",
         }});
         api.patch_status(name, &PatchParams::default(), &Patch::Merge(&status)).await.unwrap();
-        let url = format!("/apis/storage.artstore.dev/v1alpha1/namespaces/{NAMESPACE}/storageelements/{name}");
+        let url = format!("{ELEMENTS}/{name}");
         let request = http::Request::get(&url).header("accept", "application/json;as=Table;g=meta.k8s.io;v=v1");
         let table: Value = client.request(request.body(Vec::new()).unwrap()).await.unwrap();
         let columns: Vec<_> =
