@@ -71,7 +71,8 @@ pub struct PodTemplate {
     pub annotations: BTreeMap<String, String>,
 
     /// Variables of the node's process, such as `OTEL_EXPORTER_OTLP_ENDPOINT`. Names that begin with `SE_` or
-    /// `STORAGE_ELEMENT_` are refused: they are the node's settings, which `config` holds.
+    /// `STORAGE_ELEMENT_` are refused: they are the node's settings, which `config` holds. So are POD_NAME, POD_NAMESPACE and
+    /// POD_UID, which the operator sets.
     #[serde(default, skip_serializing_if = "Vec::is_empty", deserialize_with = "with_amounts_as_text")]
     #[schemars(schema_with = "crate::schema::pod::env")]
     pub env: Vec<EnvVar>,

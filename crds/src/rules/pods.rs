@@ -18,8 +18,10 @@ pub(super) const RULES: &[Rule] = &[
         place: Place::Spec,
         field: Some(".podTemplate.env"),
         cel: "!has(self.podTemplate) || !has(self.podTemplate.env) \
-              || self.podTemplate.env.all(e, !e.name.startsWith('SE_') && !e.name.startsWith('STORAGE_ELEMENT_'))",
-        message: "names beginning with SE_ or STORAGE_ELEMENT_ are the node's settings: use config, or the fields of spec",
+              || self.podTemplate.env.all(e, !e.name.startsWith('SE_') && !e.name.startsWith('STORAGE_ELEMENT_') \
+              && !(e.name in ['POD_NAME', 'POD_NAMESPACE', 'POD_UID']))",
+        message: "names beginning with SE_ or STORAGE_ELEMENT_ are the node's settings: use config, or the fields of spec; POD_NAME, \
+                  POD_NAMESPACE and POD_UID are set by the operator",
     },
     Rule {
         name: "env-source",

@@ -35,6 +35,7 @@ fn env() -> Vec<Example> {
             "the configuration file",
             env(json!([{"name": "STORAGE_ELEMENT_CONFIG", "value": "/x"}])),
         ),
+        create(owned, Refused, "the pod's name", env(json!([{"name": "POD_NAME", "value": "x"}]))),
         create("env-source", Allowed, "from a Secret", env(json!([{"name": "A", "valueFrom": source}]))),
         create("env-source", Allowed, "no value", env(json!([{"name": "A"}]))),
         create(
