@@ -20,10 +20,8 @@ pub use sections::*;
 pub use sources::{CONFIG_FILE_VARIABLE, Source, variable_of};
 
 use reader::{KeyDoc, Reader};
+use sections::collide;
 use sources::Sources;
-
-/// What this version knows but cannot do yet, by the keys that would ask for it.
-const NOT_YET: [(&str, &str); 1] = [("peer.", "the peer port")];
 
 /// The whole configuration.
 #[derive(Clone, Debug)]
@@ -32,8 +30,8 @@ pub struct Config {
     pub element: ElementConfig,
     /// Where the API is served.
     pub server: ServerConfig,
-    /// Where nodes and the operator speak to this node.
-    pub peer: PeerConfig,
+    /// Where nodes and the operator speak to this node; `None`: nowhere.
+    pub peer: Option<PeerConfig>,
     /// The certificate of the API.
     pub tls: TlsConfig,
     /// How tokens are checked.
@@ -117,11 +115,6 @@ fn keys() -> Vec<KeyDoc> {
 }
 
 fn check_available(r: &mut Reader, election: ElectionKind) {
-    for KeyDoc { key, .. } in r.docs.clone() {
-        if let Some((_, what)) = NOT_YET.iter().find(|(section, _)| key.starts_with(section) && r.is_set(key)) {
-            r.wrong(key, format!("{what} is not available in this version: remove the key"));
-        }
-    }
     if election == ElectionKind::Lease {
         r.wrong("election.kind", "the Lease is not available in this version: use lock");
     }
@@ -134,6 +127,19 @@ fn check_together(r: &mut Reader, config: &Config) {
             "storage.s3.allow_unconditional",
             "is for one node: with election.replicas > 1 use a store that honours conditional writes",
         );
+    }
+    let many = config.election.kind == ElectionKind::Lease && config.election.replicas > 1;
+    if many && !PeerConfig::KEYS.iter().any(|key| r.is_set(key)) {
+        r.wrong(
+            "peer.listen",
+            "set all keys of peer: with several replicas a standby passes writes on through this port",
+        );
+    }
+    if let Some(peer) = &config.peer {
+        let others = [Some(config.server.listen), config.server.admin_listen];
+        if others.into_iter().flatten().any(|other| collide(peer.listen, other)) {
+            r.wrong("peer.listen", "is the same as a port of server: choose another one");
+        }
     }
 }
 

@@ -1,8 +1,11 @@
-//! Who may write: one master at a time, by a lock on one machine or (later) by a Lease in a cluster.
+//! Who may write: one master at a time, by a lock on one machine or by a Lease in a cluster.
 
 pub mod lock;
+mod mastership;
 
 use async_trait::async_trait;
+
+pub use self::mastership::{MasterSeen, Mastership};
 
 /// What this node is to its element.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize)]

@@ -4,9 +4,11 @@ use std::sync::{Arc, OnceLock};
 
 use super::cors::Cors;
 use super::error::{ApiError, ApiResult};
+use super::forward::Forwarder;
 use super::limits::Limits;
 use crate::catalog::SharedCatalog;
 use crate::config::ConfigItem;
+use crate::election::Mastership;
 use crate::element::{Element, ModeChanges};
 use crate::files::Files;
 use crate::jobs::Jobs;
@@ -29,6 +31,8 @@ pub struct Services {
     pub jobs: Arc<Jobs>,
     /// The catalog, for numbers and the write-ahead log.
     pub catalog: SharedCatalog,
+    /// Who is the master, and at which address.
+    pub mastership: Mastership,
     /// Adds the numbers that other rooms keep to a scrape: folder syncs, jobs, dropped log lines.
     pub observe: Box<dyn Fn(&mut Scrape) + Send + Sync>,
 }
@@ -45,6 +49,8 @@ pub struct Front {
     pub limits: Limits,
     /// Who may call from a browser.
     pub cors: Cors,
+    /// Passes writes on to the master; `None` where no peer port is configured.
+    pub forwarder: Option<Forwarder>,
     /// The effective configuration, secrets masked.
     pub config: Vec<ConfigItem>,
 }

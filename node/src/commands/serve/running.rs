@@ -9,7 +9,7 @@ use uuid::Uuid;
 use super::{DRAIN_PATIENCE, Process};
 use crate::commands::CommandError;
 use crate::commands::opening::{Opened, OpeningError};
-use crate::election::MastershipLost;
+use crate::election::{Mastership, MastershipLost};
 use crate::element::{Closed, Element, ModeChanges};
 use crate::files::Files;
 use crate::http::Services;
@@ -72,6 +72,7 @@ impl Running {
             modes: Arc::clone(&self.modes),
             jobs: Arc::clone(&self.jobs),
             catalog: Arc::clone(&self.opened.locked.catalog),
+            mastership: Mastership::default(),
             observe: Box::new(move |scrape| {
                 scrape.folder_syncs = storage.folder_syncs();
                 scrape.storage_broken = Some(storage.broken().is_some());
