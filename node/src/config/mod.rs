@@ -70,7 +70,6 @@ impl Config {
         let known: BTreeSet<&'static str> = keys().iter().map(|doc| doc.key).collect();
         let mut reader = Reader::new(Sources::gather(file, &env, &known));
         let mut config = Self::read(&mut reader);
-        check_available(&mut reader, config.election.kind);
         check_together(&mut reader, &config);
         if reader.problems.is_empty() {
             config.items = reader.items;
@@ -78,6 +77,11 @@ impl Config {
         }
         reader.problems.sort_by(|a, b| a.key.cmp(&b.key));
         Err(ConfigErrors { problems: reader.problems })
+    }
+
+    /// The mode that the real one is compared with: none where an operator decides it.
+    pub fn compared_mode(&self) -> Option<storage_element_crds::Mode> {
+        self.element.mode.filter(|_| self.election.kind == ElectionKind::Lock)
     }
 
     /// Every key with its value and source, those without a value too; secrets are masked.
@@ -114,14 +118,22 @@ fn keys() -> Vec<KeyDoc> {
     reader.docs
 }
 
-fn check_available(r: &mut Reader, election: ElectionKind) {
-    if election == ElectionKind::Lease {
-        r.wrong("election.kind", "the Lease is not available in this version: use lock");
-    }
-}
-
 /// What each section cannot see by itself.
 fn check_together(r: &mut Reader, config: &Config) {
+    let election = &config.election;
+    if election.kind == ElectionKind::Lease && election.replicas > 1 && config.database.postgres.is_none() {
+        r.wrong(
+            "database.postgres.url",
+            "is needed with election.kind = lease and election.replicas > 1: nodes on several machines cannot share an \
+             SQLite file",
+        );
+    }
+    if election.kind == ElectionKind::Lock && election.replicas > 1 {
+        r.wrong(
+            "election.replicas",
+            "must be 1 with election.kind = lock: several nodes need a Lease to agree on a master",
+        );
+    }
     if config.storage.s3.as_ref().is_some_and(|s3| s3.allow_unconditional) && config.election.replicas > 1 {
         r.wrong(
             "storage.s3.allow_unconditional",

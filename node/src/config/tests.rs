@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use super::{Config, ConfigErrors, page, sample};
+use super::{Config, ConfigErrors, ElectionKind, page, sample};
 
 const LEAST: [(&str, &str); 2] = [("SE_STORAGE__LOCAL__PATH", "/data"), ("SE_AUTH__JWT__KEYS", "/keys/jwks.json")];
 
@@ -117,11 +117,17 @@ fn contradictions_are_found() {
 }
 
 #[test]
-fn what_is_not_there_yet_is_refused_by_name() {
-    let errors = with(&[("SE_ELECTION__KIND", "lease")]).unwrap_err();
-    assert_eq!(errors.problems.len(), 1);
-    assert_eq!(errors.problems[0].key, "election.kind");
-    assert!(errors.to_string().contains("not available in this version"), "{errors}");
+fn a_lease_has_a_name_and_several_nodes_have_a_server() {
+    let lease = [("SE_ELECTION__KIND", "lease")];
+    assert_eq!(wrong(with(&lease)), ["election.lease_name", "election.namespace"]);
+    let named = [lease[0], ("SE_ELECTION__NAMESPACE", "n"), ("SE_ELECTION__LEASE_NAME", "l")];
+    assert_eq!(with(&named).unwrap().election.kind, ElectionKind::Lease);
+    let several = [&named[..], &[("SE_ELECTION__REPLICAS", "2")]].concat();
+    assert_eq!(wrong(with(&several)), ["database.postgres.url"]);
+    let server = [&several[..], &[("SE_DATABASE__POSTGRES__URL", "postgres://se@localhost/se")]].concat();
+    let config = with(&[&server[..], &[("SE_ELEMENT__MODE", "rw")]].concat()).unwrap();
+    assert_eq!(config.compared_mode(), None, "an operator decides it");
+    assert_eq!(wrong(with(&[("SE_ELECTION__REPLICAS", "2")])), ["election.replicas"]);
 }
 
 #[test]

@@ -64,13 +64,18 @@ impl Element {
             return PartHealth::bad(reason);
         }
         // In a sealed mode nothing is ever written, not even to see whether it could be.
-        match tokio::time::timeout(PATIENCE, self.storage.probe(self.mode().is_writable())).await {
+        match tokio::time::timeout(PATIENCE, self.storage.probe(self.writes_here())).await {
             Ok(Ok(())) => PartHealth::good("answers"),
             // Updating, deleting and reading go on when the volume is full; uploads say so themselves.
             Ok(Err(crate::storage::StorageError::Full { .. })) => PartHealth::good("full: takes no new files"),
             Ok(Err(error)) => PartHealth::bad(error.to_string()),
             Err(_) => PartHealth::bad("has not answered within 2 s"),
         }
+    }
+
+    /// Whether this node is one that writes: only there is it worth to know whether it could.
+    fn writes_here(&self) -> bool {
+        self.mode().is_writable() && self.election.role() != crate::election::Role::Standby
     }
 
     fn mode_health(&self) -> PartHealth {
@@ -90,6 +95,15 @@ impl Element {
             crate::election::Role::Standby => "standby",
             crate::election::Role::Standalone => "standalone",
         };
+        if matches!(self.gate().door(), Door::Closed { reason: Closed::Stopping, .. }) {
+            return PartHealth::bad("stopping");
+        }
+        if self.election.role() == crate::election::Role::Standby {
+            return match self.election.master() {
+                Some(master) => PartHealth::good(format!("standby; the master is {master}")),
+                None => PartHealth::good("standby; there is no master now"),
+            };
+        }
         match self.gate().door() {
             Door::Open(term) => PartHealth::good(format!("{role}, term {}", term.epoch)),
             Door::Closed { .. } if self.catalog_trusted() && !self.mode().is_writable() => PartHealth::good(role),

@@ -6,9 +6,12 @@ use std::time::Duration;
 use tokio_util::sync::CancellationToken;
 
 use super::Files;
+use crate::model::Timestamp;
 
 /// How often a catalog that does not answer is asked again.
 const ASK_EVERY: Duration = Duration::from_millis(250);
+/// An announced operation that is older than this is one that waits for the catalog.
+const UNSURE_MICROS: i64 = 3_000_000;
 
 impl Files {
     /// Watches over outages of the catalog until told to stop: after each one settles, and only then lets reads take the
@@ -28,6 +31,13 @@ impl Files {
         let _ = stop.run_until_cancelled(watch).await;
     }
 
+    /// Whether the master, which may have seen the same outage, has told the catalog what it did during it.
+    async fn master_has_settled(&self) -> bool {
+        // Its clock is another machine's: what began in the last seconds may be of before or after.
+        let unsure = Timestamp::from_micros(Timestamp::now().micros() - UNSURE_MICROS);
+        self.inner.catalog.wal_pending().await.is_ok_and(|log| log.oldest.is_none_or(|oldest| oldest > unsure))
+    }
+
     /// Whether the catalog answers and knows everything that was under way when it did not.
     async fn settled_again(&self) -> bool {
         let inner = &self.inner;
@@ -36,9 +46,11 @@ impl Files {
         if inner.catalog.ping().await.is_err() {
             return false;
         }
-        if let Some(term) = inner.element.term()
-            && !inner.settler.round(term).await.is_ok_and(|round| round.failed == 0)
-        {
+        let settled = match inner.element.term() {
+            Some(term) => inner.settler.round(term).await.is_ok_and(|round| round.failed == 0),
+            None => self.master_has_settled().await,
+        };
+        if !settled || inner.element.needs_rebuild() {
             return false;
         }
         under_way.into_iter().all(|tx| !inner.live.owns(tx))

@@ -1,6 +1,5 @@
 //! The catalog's trait on PostgreSQL.
 
-use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
 use async_trait::async_trait;
@@ -14,7 +13,7 @@ use super::request::{Announce, Request};
 use super::rows::PreparedRow;
 use super::server::Purpose;
 use super::session;
-use super::{PostgresCatalog, config, files, jobs, list, log, retention, schema, totals, transitions};
+use super::{PostgresCatalog, changes, config, files, jobs, list, log, retention, schema, totals, transitions};
 use crate::catalog::{
     Catalog, CatalogCounters, CatalogResult, Commit, CommitVerdict, ConfigRow, IntentVerdict, JobRow, ModeChange,
     NewElement, NewTerm, RetentionSummary, RowGuard, Transition, TransitionVerdict, WalPending, WalQuery,
@@ -22,6 +21,15 @@ use crate::catalog::{
 use crate::model::{FileQuery, FileRow, Page, Term, Timestamp, Totals, TransactionId, WalRow};
 
 const READ: &str = "be read";
+
+/// Does what changes the singleton row, and tells those that follow it, in one transaction.
+macro_rules! told {
+    ($conn:ident, $work:expr) => {{
+        let done = $work.await?;
+        changes::tell($conn).await?;
+        Ok(done)
+    }};
+}
 
 impl PostgresCatalog {
     async fn close_transaction(&self, closing: Closing) -> CatalogResult<CommitVerdict> {
@@ -50,12 +58,18 @@ impl Catalog for PostgresCatalog {
     }
 
     async fn config(&self) -> CatalogResult<Option<ConfigRow>> {
-        config::read(&mut *self.read(READ).await?).await
+        let row = config::read(&mut *self.read(READ).await?).await?;
+        // An element that did not exist when this process started: from now on its sessions are called after it.
+        if let Some(row) = row.as_ref().filter(|_| self.server.element().is_none()) {
+            self.server.name_element(row.element_id);
+            self.readers.set_connect_options(self.server.reading());
+        }
+        Ok(row)
     }
 
     async fn create_element(&self, element: &NewElement) -> CatalogResult<()> {
         let element = element.clone();
-        self.act(move |conn| Box::pin(async move { config::create(conn, &element).await })).await
+        self.act(move |conn| Box::pin(async move { told!(conn, config::create(conn, &element)) })).await
     }
 
     async fn end_other_sessions(&self, element_id: Uuid) -> CatalogResult<()> {
@@ -64,7 +78,7 @@ impl Catalog for PostgresCatalog {
         }
         self.server.name_element(element_id);
         self.readers.set_connect_options(self.server.reading());
-        let own = self.server.names.load().of(Purpose::Write);
+        let own = self.server.names().of(Purpose::Write);
         let ended =
             self.act(move |conn| Box::pin(async move { session::end_others(conn, element_id, &own).await })).await?;
         if ended > 0 {
@@ -75,19 +89,28 @@ impl Catalog for PostgresCatalog {
 
     async fn begin_term(&self, term: &NewTerm) -> CatalogResult<bool> {
         let (asked, pooled) = (term.clone(), self.server.pooled());
-        let begun = self.act(move |conn| Box::pin(async move { config::begin_term(conn, &asked).await })).await?;
+        let begun =
+            self.act(move |conn| Box::pin(async move { told!(conn, config::begin_term(conn, &asked)) })).await?;
         let element = if begun { self.config().await?.map(|row| row.element_id) } else { None };
         let Some(element_id) = element else { return Ok(begun) };
-        let names = self.server.names.load().of_term(element_id, term.term);
+        let names = self.server.names().of_term(element_id, term.term);
         let own = names.of(Purpose::Write);
         // From here on whatever writes does so in the name of this term.
-        self.server.names.store(Arc::new(names));
+        self.server.call(names);
         if !pooled {
             // An older master may have come back between the end of its sessions and this. What it then began it began
             // before the epoch rose, and nothing later passes.
             self.act(move |conn| Box::pin(async move { session::end_others(conn, element_id, &own).await })).await?;
         }
         Ok(begun)
+    }
+
+    fn end_term(&self) {
+        self.server.call(self.server.names().of_no_term());
+    }
+
+    async fn changed(&self) {
+        self.changes.next(&self.server).await;
     }
 
     async fn intent(&self, term: Term, row: WalRow) -> CatalogResult<IntentVerdict> {
@@ -173,7 +196,7 @@ impl Catalog for PostgresCatalog {
     }
 
     async fn end_rebuild(&self, term: Term, row: WalRow) -> CatalogResult<bool> {
-        self.act(move |conn| Box::pin(async move { rebuild::end(conn, term, &row).await })).await
+        self.act(move |conn| Box::pin(async move { told!(conn, rebuild::end(conn, term, &row)) })).await
     }
 
     async fn prepare(
@@ -184,7 +207,7 @@ impl Catalog for PostgresCatalog {
     ) -> CatalogResult<TransitionVerdict> {
         let transition = transition.clone();
         self.act(move |conn| {
-            Box::pin(async move { transitions::prepare(conn, guard, &transition, hold_seconds).await })
+            Box::pin(async move { told!(conn, transitions::prepare(conn, guard, &transition, hold_seconds)) })
         })
         .await
     }
@@ -195,12 +218,12 @@ impl Catalog for PostgresCatalog {
 
     async fn commit_mode(&self, guard: RowGuard, change: &ModeChange) -> CatalogResult<TransitionVerdict> {
         let change = change.clone();
-        self.act(move |conn| Box::pin(async move { transitions::commit(conn, guard, &change).await })).await
+        self.act(move |conn| Box::pin(async move { told!(conn, transitions::commit(conn, guard, &change)) })).await
     }
 
     async fn abort(&self, guard: RowGuard, transition_id: &str) -> CatalogResult<TransitionVerdict> {
         let id = transition_id.to_owned();
-        self.act(move |conn| Box::pin(async move { transitions::abort(conn, guard, &id).await })).await
+        self.act(move |conn| Box::pin(async move { told!(conn, transitions::abort(conn, guard, &id)) })).await
     }
 
     async fn start_job(&self, job: &JobRow) -> CatalogResult<bool> {

@@ -3,6 +3,7 @@
 //! Two tasks own a connection each: one writes intents, one everything else; a pool reads. Whatever is answered is
 //! durable, for standbys read it.
 
+mod changes;
 mod closing;
 mod config;
 mod ended;
@@ -39,6 +40,7 @@ use sqlx::{PgConnection, PgPool};
 use tokio::sync::{mpsc, oneshot};
 use tokio::task::JoinHandle;
 
+use self::changes::Changes;
 use self::error::said;
 use self::lanes::{Closings, Intents};
 pub use self::lock::SessionLock;
@@ -82,6 +84,7 @@ pub struct PostgresCatalog {
     requests: Mutex<Option<mpsc::Sender<Request>>>,
     lanes: Mutex<Vec<JoinHandle<()>>>,
     readers: PgPool,
+    changes: Changes,
 }
 
 impl PostgresCatalog {
@@ -102,6 +105,7 @@ impl PostgresCatalog {
             // They end by themselves when the catalog is dropped; `close` waits for them.
             lanes: Mutex::new(vec![tokio::spawn(announcing.run()), tokio::spawn(closing.run())]),
             readers,
+            changes: Changes::default(),
         }
     }
 

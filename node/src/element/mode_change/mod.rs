@@ -77,6 +77,9 @@ impl ModeChanges {
             return Err(ModeError::InProgress("another request about the mode is being carried out".to_owned()));
         };
         let mode = self.element.mode();
+        if mode.is_writable() && self.element.term().is_none() {
+            return Err(ModeError::NotMaster);
+        }
         if request.phase == Some(Phase::Abort) {
             return self.abort(&request).await;
         }
@@ -160,6 +163,13 @@ impl ModeChanges {
         self.forget();
     }
 
+    /// The term of this node is over: a change on its way is the successor's, who inherits it.
+    pub fn term_over(&self) {
+        if let Some(current) = self.current.lock().take() {
+            current.cancel.cancel();
+        }
+    }
+
     fn forget(&self) {
         if let Some(current) = self.current.lock().take() {
             current.cancel.cancel();
@@ -187,10 +197,9 @@ impl ModeChanges {
 
     /// By which right the row is changed: the term's, or where there is no master, the latest version seen.
     async fn guard(&self) -> Result<RowGuard, ModeError> {
-        if self.element.mode().is_writable()
-            && let Some(term) = self.element.term()
-        {
-            return Ok(RowGuard::Term(term));
+        if self.element.mode().is_writable() {
+            // A standby changes nothing, not even by being the latest to look.
+            return self.element.term().map(RowGuard::Term).ok_or(ModeError::NotMaster);
         }
         let row = self.catalog.config().await?.ok_or(ModeError::NotMaster)?;
         Ok(RowGuard::Version(row.row_version))

@@ -61,7 +61,7 @@ async fn with_body(
 async fn begin(app: &AppState, wish: JobRequest) -> ApiResult<Response> {
     let services = app.services()?;
     let view = services.element.view();
-    let node = view.master.unwrap_or_default();
+    let node = services.element.election().node();
     let row = services.jobs.start(wish, &node).await.map_err(|error| ApiError::not_begun(error, wish, view.mode))?;
     let mut response = reply::json_with(StatusCode::ACCEPTED, &Job::from(&row))?;
     let url = HeaderValue::try_from(format!("/api/v1/admin/jobs/{}", row.job_id));

@@ -64,7 +64,7 @@ pub async fn retry(
 ) -> ApiResult<Response> {
     let tx = transaction_id(request.uri())?;
     let services = app.services()?;
-    let term = services.element.term().ok_or_else(|| SettleError::NotNow("this node is not the master".to_owned()))?;
+    let term = services.element.term().ok_or(SettleError::NotMaster)?;
     reply::json(&services.settler.retry(term, tx).await?)
 }
 
