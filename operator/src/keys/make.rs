@@ -1,0 +1,41 @@
+//! Making keys takes seconds of a core: at most two threads do it, and none that serves anything else.
+
+use time::OffsetDateTime;
+use tokio::sync::Semaphore;
+
+use super::{KeyError, KeyPair, PeerCertificate};
+
+/// Threads that make keys at the same time.
+const THREADS: usize = 2;
+
+/// Makes keys.
+pub struct Maker {
+    places: Semaphore,
+}
+
+impl Default for Maker {
+    fn default() -> Self {
+        Self { places: Semaphore::new(THREADS) }
+    }
+}
+
+impl Maker {
+    /// An RSA pair of that many bits.
+    pub async fn pair(&self, bits: u32) -> Result<KeyPair, KeyError> {
+        self.on_a_thread(move || KeyPair::generate(bits)).await
+    }
+
+    /// A certificate for the peer port of the element. `before`: the authorities in use so far.
+    pub async fn peer(&self, name: &str, namespace: &str, before: &str) -> Result<PeerCertificate, KeyError> {
+        let (name, namespace, before) = (name.to_owned(), namespace.to_owned(), before.to_owned());
+        self.on_a_thread(move || PeerCertificate::make(&name, &namespace, &before, OffsetDateTime::now_utc())).await
+    }
+
+    async fn on_a_thread<T: Send + 'static>(
+        &self,
+        make: impl FnOnce() -> Result<T, KeyError> + Send + 'static,
+    ) -> Result<T, KeyError> {
+        let _place = self.places.acquire().await.map_err(|_| KeyError::Ended)?;
+        tokio::task::spawn_blocking(make).await.map_err(|_| KeyError::Ended)?
+    }
+}
