@@ -10,6 +10,7 @@ mod controller;
 mod crd;
 mod health;
 mod keys;
+mod leader;
 mod logs;
 mod metrics;
 mod names;

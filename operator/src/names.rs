@@ -12,6 +12,8 @@ pub const APPLIED_ANNOTATION: &str = "storage.artstore.dev/applied";
 pub const SHAPE_ANNOTATION: &str = "storage.artstore.dev/shape";
 /// Annotation of pods with the hash of their database: all of them stop before it changes.
 pub const DATABASE_ANNOTATION: &str = "storage.artstore.dev/database";
+/// Annotation of pods that mount their volume read-only.
+pub const SEALED_ANNOTATION: &str = "storage.artstore.dev/sealed";
 /// Annotation of the StatefulSet with the mode the element was made with.
 pub const FIRST_MODE_ANNOTATION: &str = "storage.artstore.dev/first-mode";
 /// Annotation of the StatefulSet with the image of the operator that made it: an upgrade of the operator moves no pod.

@@ -45,6 +45,11 @@ pub const PEER_PORT: u16 = 8443;
 /// Port of metrics and docs.
 pub const METRICS_PORT: u16 = 9090;
 
+/// The name of the node's container.
+pub const fn node_container() -> &'static str {
+    pod::CONTAINER
+}
+
 /// Everything that building depends on.
 #[derive(Clone, Debug)]
 pub struct Input<'a> {

@@ -6,7 +6,7 @@ use super::config_map::CONFIG_FILE;
 use super::metadata::{labels, selector};
 use super::volumes::{CONFIG_PATH, mounts, volumes};
 use super::{HTTP_PORT, Input, METRICS_PORT, PEER_PORT};
-use crate::names::{DATABASE_ANNOTATION, Names, SHAPE_ANNOTATION};
+use crate::names::{DATABASE_ANNOTATION, Names, SEALED_ANNOTATION, SHAPE_ANNOTATION};
 
 /// The name of the node's container.
 pub const CONTAINER: &str = "node";
@@ -26,6 +26,9 @@ pub fn template(input: &Input<'_>, names: Names<'_>, config: &str) -> Value {
     let mut annotations = json!(wanted.annotations);
     annotations[SHAPE_ANNOTATION] = Value::from(shape.all);
     annotations[DATABASE_ANNOTATION] = Value::from(shape.database);
+    if !input.mode.is_writable() {
+        annotations[SEALED_ANNOTATION] = Value::from("true");
+    }
     let mut all_labels = json!(wanted.labels);
     merge_fields(&mut all_labels, labels(&input.name()));
     let mut spec = json!({

@@ -29,6 +29,8 @@ pub struct Elements {
 struct State {
     readable: HashMap<Key, Arc<StorageElement>>,
     unreadable: HashMap<Key, Unreadable>,
+    /// Removed, and nobody was told yet.
+    departed: HashMap<Key, Arc<StorageElement>>,
 }
 
 impl Elements {
@@ -93,8 +95,15 @@ impl Elements {
         let key = Key::new(metadata.namespace.clone()?, metadata.name.clone()?);
         let mut state = self.state.lock();
         state.unreadable.remove(&key);
-        state.readable.remove(&key);
+        if let Some(element) = state.readable.remove(&key) {
+            state.departed.insert(key.clone(), element);
+        }
         Some(key)
+    }
+
+    /// The element that was removed since this was last asked.
+    pub fn departed(&self, key: &Key) -> Option<Arc<StorageElement>> {
+        self.state.lock().departed.remove(key)
     }
 
     /// After a new list of `namespace` (`None`: all): what is not among `seen` is gone.

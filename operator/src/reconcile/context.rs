@@ -1,10 +1,10 @@
 //! What every reconciliation works with.
 
+use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
 
 use parking_lot::Mutex;
-use std::collections::HashMap;
 use tokio::time::Instant;
 
 use crate::cache::{Children, Elements};
@@ -32,6 +32,8 @@ pub struct Context {
     pub recorder: Recorder,
     /// The nodes.
     pub nodes: Arc<Nodes>,
+    /// Elements to look at.
+    pub queue: Arc<Queue>,
     /// Elements whose nodes are to be asked.
     pub polls: Arc<Queue>,
     /// What the operator was told.

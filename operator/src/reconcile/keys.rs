@@ -1,5 +1,7 @@
 //! The element's keys: taken from the Secrets that hold them, or made.
 
+use std::sync::Arc;
+
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use kube::ResourceExt as _;
@@ -10,20 +12,21 @@ use time::format_description::well_known::Rfc3339;
 
 use super::problem::Problem;
 use super::{Context, Stop};
-use crate::build::Keys;
+use crate::build::{Keys, content_hash};
 use crate::cache::{Child, Key, Kind};
 use crate::cluster::{Cause, Failure};
 use crate::keys::{KeyError, KeyPair, PeerCertificate, RENEW_BEFORE};
 use crate::names::{CA_CRT, ELEMENT_LABEL, Names, PRIVATE_PEM, TLS_CRT, TLS_KEY};
 
 const NOT_AFTER_POINTER: &str = "/metadata/annotations/storage.artstore.dev~1not-after";
+const CONTENT_POINTER: &str = "/metadata/annotations/storage.artstore.dev~1content";
 
 /// All keys of the element.
 pub async fn read(
     context: &Context,
     key: &Key,
     element: &StorageElement,
-    children: &[std::sync::Arc<Child>],
+    children: &[Arc<Child>],
 ) -> Result<Keys, Stop> {
     let name = element.name_any();
     let names = Names(&name);
@@ -38,7 +41,7 @@ pub async fn read(
     Ok(Keys { issuer, operator, peer })
 }
 
-async fn pair(context: &Context, key: &Key, name: &str, secret: Option<&std::sync::Arc<Child>>, bits: u32) -> Result<KeyPair, Stop> {
+async fn pair(context: &Context, key: &Key, name: &str, secret: Option<&Arc<Child>>, bits: u32) -> Result<KeyPair, Stop> {
     let Some(secret) = secret else {
         must_be_absent(context, key, name).await?;
         return Ok(context.maker.pair(bits).await?);
@@ -56,7 +59,7 @@ async fn pair(context: &Context, key: &Key, name: &str, secret: Option<&std::syn
     })
 }
 
-async fn peer(context: &Context, key: &Key, name: &str, secret: Option<&std::sync::Arc<Child>>) -> Result<PeerCertificate, Stop> {
+async fn peer(context: &Context, key: &Key, name: &str, secret: Option<&Arc<Child>>) -> Result<PeerCertificate, Stop> {
     let Some(secret) = secret else {
         must_be_absent(context, key, name).await?;
         return Ok(context.maker.peer(&key.name, &key.namespace, "").await?);
@@ -64,22 +67,24 @@ async fn peer(context: &Context, key: &Key, name: &str, secret: Option<&std::syn
     let value = secret.value();
     let not_after = value.pointer(NOT_AFTER_POINTER).and_then(Value::as_str);
     let not_after = not_after.and_then(|date| OffsetDateTime::parse(date, &Rfc3339).ok());
-    let authorities = content(&value, CA_CRT);
-    let parts = (content(&value, TLS_CRT), content(&value, TLS_KEY), authorities.clone(), not_after);
+    let parts = (content(&value, TLS_CRT), content(&value, TLS_KEY), content(&value, CA_CRT), not_after);
+    let mut before = String::new();
     if let (Some(certificate), Some(private), Some(authorities), Some(not_after)) = parts
-        && not_after - OffsetDateTime::now_utc() > RENEW_BEFORE
-        && !secret_was_edited(&value, &certificate, &private, &authorities)
+        && is_as_recorded(&value, &certificate, &private, &authorities)
     {
-        return Ok(PeerCertificate { certificate, key: private, authorities, not_after });
+        if not_after - OffsetDateTime::now_utc() > RENEW_BEFORE {
+            return Ok(PeerCertificate { certificate, key: private, authorities, not_after });
+        }
+        before = authorities;
     }
-    Ok(context.maker.peer(&key.name, &key.namespace, &authorities.unwrap_or_default()).await?)
+    Ok(context.maker.peer(&key.name, &key.namespace, &before).await?)
 }
 
 /// A certificate that somebody put there instead of ours would lock nodes out of each other; the hash of what was applied
 /// tells.
-fn secret_was_edited(value: &Value, certificate: &str, private: &str, authorities: &str) -> bool {
-    let recorded = value.pointer("/metadata/annotations/storage.artstore.dev~1content").and_then(Value::as_str);
-    recorded != Some(crate::build::content_hash(certificate, private, authorities).as_str())
+fn is_as_recorded(secret: &Value, certificate: &str, private: &str, authorities: &str) -> bool {
+    let recorded = secret.pointer(CONTENT_POINTER).and_then(Value::as_str);
+    recorded == Some(content_hash(certificate, private, authorities).as_str())
 }
 
 fn content(secret: &Value, key: &str) -> Option<String> {
