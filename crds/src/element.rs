@@ -41,7 +41,6 @@ use crate::status::StorageElementStatus;
     plural = "storageelements",
     singular = "storageelement",
     shortname = "se",
-    category = "all",
     namespaced,
     status = "StorageElementStatus",
     derive = "PartialEq",
@@ -102,7 +101,7 @@ use crate::status::StorageElementStatus;
     ),
     printcolumn(
         name = "Replicas",
-        type_ = "string",
+        type_ = "integer",
         json_path = ".status.readyReplicas",
         description = "Nodes that are ready",
         priority = 1

@@ -159,3 +159,6 @@ impl JsonSchema for Quantity {
         crate::schema::quantity()
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -90,6 +90,8 @@ pub(crate) fn topology_spread_constraints(_: &mut SchemaGenerator) -> Schema {
 
 /// `[]EnvVar`.
 pub(crate) fn env(_: &mut SchemaGenerator) -> Schema {
+    let mut divisor = super::quantity();
+    divisor.insert("description".to_owned(), "The unit of the value, such as 1Mi. Unset: 1.".into());
     let key_of = |description: &str| {
         json!({
             "type": "object",
@@ -141,7 +143,7 @@ pub(crate) fn env(_: &mut SchemaGenerator) -> Schema {
                             "properties": {
                                 "containerName": text("The container.", 63),
                                 "resource": text("The resource, such as limits.memory.", 253),
-                                "divisor": super::quantity(),
+                                "divisor": divisor,
                             },
                         },
                     },
