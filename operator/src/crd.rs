@@ -7,6 +7,6 @@ use std::io::Write as _;
 /// # Errors
 /// When standard output is closed.
 pub fn print() -> anyhow::Result<()> {
-    std::io::stdout().lock().write_all(storage_element_crds::crd_yaml()?.as_bytes())?;
+    std::io::stdout().lock().write_all(storage_element_crds::yaml()?.as_bytes())?;
     Ok(())
 }

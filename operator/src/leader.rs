@@ -46,7 +46,7 @@ impl Leadership {
 pub async fn elected(leadership: &Leadership, stop: &CancellationToken) -> bool {
     let Some(keeper) = &leadership.keeper else { return !stop.is_cancelled() };
     let mut belief = keeper.belief();
-    let won = async { belief.wait_for(|belief| matches!(belief, Belief::Held { .. })).await.is_ok() };
+    let won = async { belief.wait_for(|belief| matches!(belief, Belief::Holding { .. })).await.is_ok() };
     tokio::select! {
         () = stop.cancelled() => false,
         won = won => won,
@@ -59,7 +59,7 @@ pub async fn lost(leadership: &Leadership) -> String {
     let Some(keeper) = &leadership.keeper else { return std::future::pending().await };
     let mut belief = keeper.belief();
     let not_held = async {
-        let _ = belief.wait_for(|belief| !matches!(belief, Belief::Held { .. })).await;
+        let _ = belief.wait_for(|belief| !matches!(belief, Belief::Holding { .. })).await;
     };
     tokio::select! {
         () = not_held => "another replica took the Lease, or it could not be renewed in time".to_owned(),

@@ -88,9 +88,4 @@ impl Names<'_> {
     pub fn db(self) -> String {
         format!("{}-db", self.0)
     }
-
-    /// A pod.
-    pub fn pod(self, ordinal: i32) -> String {
-        format!("{}-{ordinal}", self.0)
-    }
 }

@@ -35,7 +35,7 @@ use crate::keys::{KeyPair, PeerCertificate};
 use crate::names::Names;
 
 pub use hash::hash_of;
-pub use secrets::{CONTENT_ANNOTATION, NOT_AFTER_ANNOTATION, content_hash};
+pub use secrets::content_hash;
 pub use shape::Shape;
 
 /// Port of the API.

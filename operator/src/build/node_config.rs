@@ -1,7 +1,7 @@
 //! What the node is told, with the keys of its configuration file (`10-node`, Configuration).
 
 use serde_json::{Map, Value, json};
-use storage_element_crds::{Backend, Database};
+use storage_element_crds::element::{Backend, Database};
 
 use super::volumes::{DATA_PATH, DB_PATH, secret_path};
 use super::{HTTP_PORT, Input, METRICS_PORT, PEER_PORT};

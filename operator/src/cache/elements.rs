@@ -44,11 +44,6 @@ impl Elements {
         self.state.lock().unreadable.get(key).cloned()
     }
 
-    /// Every element that can be read.
-    pub fn keys(&self) -> Vec<Key> {
-        self.state.lock().readable.keys().cloned().collect()
-    }
-
     /// Numbers of elements that can be read, and that cannot.
     pub fn counts(&self) -> (usize, usize) {
         let state = self.state.lock();

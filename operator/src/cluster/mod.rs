@@ -14,7 +14,7 @@ use kube::{Client, Config};
 use serde_json::{Value, json};
 use storage_element_crds::StorageElement;
 
-pub use events::{Note, Recorder};
+pub use events::{Note, Recorder, cut};
 pub use failure::{Cause, Failure};
 
 use crate::cache::{Key, Kind};
@@ -28,8 +28,6 @@ const CALL_TIMEOUT: Duration = Duration::from_secs(20);
 /// What is known of an object that the watches do not show.
 #[derive(Clone, Debug, Default)]
 pub struct Found {
-    /// Its UID.
-    pub uid: String,
     /// The UID of the controller that owns it.
     pub owner: Option<String>,
     /// The element its label names.
@@ -119,7 +117,6 @@ impl Cluster {
             let metadata = object.metadata;
             let owners = metadata.owner_references.unwrap_or_default();
             Found {
-                uid: metadata.uid.unwrap_or_default(),
                 owner: owners.into_iter().find(|owner| owner.controller == Some(true)).map(|owner| owner.uid),
                 element: metadata.labels.unwrap_or_default().remove(ELEMENT_LABEL),
                 applied_by_us: metadata

@@ -98,32 +98,6 @@ fn content(secret: &Value, key: &str) -> Option<String> {
     String::from_utf8(STANDARD.decode(encoded).ok()?).ok()
 }
 
-/// `GET /admin/mode`.
-#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
-pub struct ModeState {
-    /// The mode in force.
-    pub mode: Mode,
-    /// A change on its way.
-    #[serde(default)]
-    pub transition: Option<NodeTransition>,
-    /// The last change that was done.
-    #[serde(default)]
-    pub last_transition_id: Option<String>,
-}
-
-/// A change on its way, as the node knows it.
-#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
-pub struct NodeTransition {
-    /// Its id.
-    pub id: String,
-    /// Which try.
-    #[serde(default)]
-    pub attempt: u32,
-    /// `draining` or `prepared`.
-    #[serde(default)]
-    pub phase: String,
-}
-
 /// `PUT /admin/mode`.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct ModeRequest {
@@ -154,11 +128,6 @@ pub struct ModeAnswer {
 /// What the element is.
 pub(super) async fn info(target: &Target) -> Result<Info, NodeFailure> {
     parsed(send(target, Method::GET, "/api/v1/info", None).await?)
-}
-
-/// The mode, and what is known of a change of it.
-pub async fn mode(target: &Target) -> Result<ModeState, NodeFailure> {
-    parsed(send(target, Method::GET, "/api/v1/admin/mode", None).await?)
 }
 
 /// A phase of a change of mode.

@@ -9,7 +9,7 @@ use std::collections::HashMap;
 
 use parking_lot::Mutex;
 
-pub use call::{ModeAnswer, ModeRequest, ModeState, NodeFailure, Target, mode, put_mode};
+pub use call::{ModeRequest, NodeFailure, Target, put_mode};
 pub use info::{CapacityInfo, FilesInfo, Info, Observation};
 pub use poll::{INTERVAL, poll};
 
