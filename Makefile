@@ -10,7 +10,7 @@ export CARGO_TARGET_DIR ?= $(or $(XDG_CACHE_HOME),$(HOME)/.cache)/storage-elemen
 
 CARGO := cargo --locked
 
-.PHONY: build run check measure unit binaries e2e test bench bench-smoke needs bench-needs
+.PHONY: build run check measure unit binaries e2e test bench bench-smoke cluster cluster-down needs bench-needs cluster-needs
 
 build: ## The node, for people
 	$(CARGO) build -p storage-node
@@ -23,21 +23,21 @@ check: ## Format and lints; warnings are errors
 	$(CARGO) clippy --workspace --all-targets --all-features -- -D warnings
 
 unit: ## Tests that need no process
-	$(CARGO) test -p storage-element-crds -p storage-node
+	$(CARGO) test -p storage-element-crds -p storage-lease -p storage-node -p storage-operator
 
 measure: needs ## What only measures and takes minutes: search, rebuild and writes at 10^5 files and more
 	$(CARGO) test --release -p storage-node -- --ignored --nocapture --test-threads=1
 
 binaries: ## The programs that the whole-system tests run
-	$(CARGO) build -p storage-node
+	$(CARGO) build -p storage-node -p storage-operator
 	$(CARGO) build -p storage-node --features failpoints --bin storage-node-failpoints
 
 e2e: needs binaries ## Whole-system tests: real processes, killed, filled, starved
-	$(CARGO) test -p storage-element-e2e -- --test-threads=2
+	e2e/run-tests
 
 # The benchmark is only run for a moment, to prove that it runs; then the tests, whose last line is the verdict.
 test: needs check unit binaries bench-smoke ## All of it
-	$(CARGO) test -p storage-element-e2e -- --test-threads=2
+	e2e/run-tests
 
 bench: bench-needs ## The node beside the physical limit and beside nginx, in under three minutes
 	$(CARGO) build --release -p storage-node
@@ -48,7 +48,20 @@ bench-smoke: bench-needs binaries
 	$(CARGO) build -p storage-element-e2e --bin bench
 	"$$CARGO_TARGET_DIR/debug/bench" --smoke --json "$$CARGO_TARGET_DIR/bench-smoke.json"
 
+NODES ?= 2
+cluster: cluster-needs ## A real Kubernetes with pods on this machine, with the images of node and operator; as root
+	$(CARGO) build -p storage-node -p storage-operator
+	$(CARGO) build -p storage-element-e2e --bin cluster
+	"$$CARGO_TARGET_DIR/debug/cluster" up --nodes $(NODES)
+
+cluster-down: ## Ends it and removes every trace
+	$(CARGO) build -p storage-element-e2e --bin cluster
+	"$$CARGO_TARGET_DIR/debug/cluster" down
+
 # COMMAND:PACKAGE. Installed with apt-get when missing and we may; else the test that needs it says so.
 needs: ; @e2e/install-missing python3:python3-venv cc:gcc curl:curl mount:mount pg_ctlcluster:postgresql pgbouncer:pgbouncer \
 	chromium:chromium
 bench-needs: ; @e2e/install-missing nginx:nginx-light
+# gcc for the pod's pause program; libc6-dev has what a static program needs.
+cluster-needs: ; @e2e/install-missing ip:iproute2 nft:nftables containerd:containerd runc:runc nsenter:util-linux cc:gcc \
+	/usr/lib/cni/bridge:containernetworking-plugins
