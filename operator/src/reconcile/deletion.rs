@@ -106,13 +106,13 @@ pub async fn run(context: &Context, key: &Key, element: &StorageElement) -> Resu
         Decision::Keep(why) => kept(key, element, &why),
         _ => remove(context, key, &children).await?,
     };
-    context.recorder.tell(&reference(element), &note).await;
     let left: Vec<String> = finalizers.into_iter().filter(|finalizer| finalizer != FINALIZER).collect();
     let version = element.metadata.resource_version.clone().unwrap_or_default();
     match context.cluster.set_finalizers(key, &version, &left).await {
         Ok(_) | Err(Failure { cause: Cause::NotFound, .. }) => {}
         Err(failure) => return Err(failure),
     }
+    context.recorder.tell(&reference(element), &note).await;
     context.nodes.forget(key);
     Ok(Outcome::settled())
 }

@@ -264,11 +264,14 @@ async fn tell(
         now: Timestamp::now(),
     };
     let status = status::derive(&facts);
+    // The record first: an Event that was told twice at each start of the operator would be worse than one that was lost.
+    let written = write_status(context, key, element, &status).await;
     let about = super::reference(element);
-    for note in found.notes.iter().chain(&status::news(element, &status)) {
+    let news = if written.is_ok() { status::news(element, &status) } else { Vec::new() };
+    for note in found.notes.iter().chain(&news) {
         context.recorder.tell(&about, note).await;
     }
-    write_status(context, key, element, &status).await
+    written
 }
 
 /// Asks for a call to the nodes: at once where something must be known now, else within the minute.
