@@ -128,6 +128,11 @@ impl Ground {
         OperatorSetup::new(&self.operator, &[&self.namespace]).with("POD_NAMESPACE", &self.namespace)
     }
 
+    /// A client with the operator's rights.
+    pub async fn operator_client(&self) -> Client {
+        self.operator.client().await.unwrap()
+    }
+
     pub fn api(&self, kind: &str) -> Api<DynamicObject> {
         let found = KINDS.iter().find(|(_, of, _)| *of == kind).unwrap();
         Api::namespaced_with(self.client.clone(), &self.namespace, &resource(found.0, found.1, found.2))

@@ -17,19 +17,24 @@ impl Ground {
 
     /// Pods run and are ready.
     pub async fn make_ready(&self, pods: &[&str]) {
-        for (index, pod) in pods.iter().enumerate() {
-            let now = Timestamp::now().to_string();
-            let condition = |of: &str| json!({"type": of, "status": "True", "lastTransitionTime": now});
-            self.pod_status(
-                pod,
-                &json!({
-                    "phase": "Running", "startTime": now,
-                    "podIP": format!("127.0.9.{}", index + 1), "podIPs": [{"ip": format!("127.0.9.{}", index + 1)}],
-                    "conditions": [condition("PodScheduled"), condition("Ready"), condition("ContainersReady")],
-                }),
-            )
-            .await;
+        for pod in pods {
+            let ordinal: u8 = pod.rsplit('-').next().unwrap().parse().unwrap();
+            self.make_ready_at(pod, &format!("127.0.9.{}", ordinal + 1)).await;
         }
+    }
+
+    /// A pod runs at `address` and is ready.
+    pub async fn make_ready_at(&self, pod: &str, address: &str) {
+        let now = Timestamp::now().to_string();
+        let condition = |of: &str| json!({"type": of, "status": "True", "lastTransitionTime": now});
+        self.pod_status(
+            pod,
+            &json!({
+                "phase": "Running", "startTime": now, "podIP": address, "podIPs": [{"ip": address}],
+                "conditions": [condition("PodScheduled"), condition("Ready"), condition("ContainersReady")],
+            }),
+        )
+        .await;
     }
 
     /// A pod's status, as it is told by its machine.

@@ -4,9 +4,12 @@
 
 mod deletion;
 mod drift;
+mod faults;
 mod ground;
 mod in_the_way;
 mod killed;
 mod kubelet;
+mod nodes;
 mod quiet;
 mod rolls;
+mod scripted;

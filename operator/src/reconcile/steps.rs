@@ -64,6 +64,7 @@ async fn act(
     found: &mut Findings,
 ) -> Result<(), Failure> {
     found.problems.extend(references::check(context, key, element).await?);
+    found.problems.extend(another_element(element, nodes));
     let children = context.children.of(key);
     let keys = match keys::read(context, key, element, &children).await {
         Ok(keys) => keys,
@@ -101,6 +102,18 @@ async fn act(
     roles::label(context, key, &view.pods, view.master.as_deref()).await?;
     carry_mode(context, key, element, nodes, &view, &children, found).await;
     Ok(())
+}
+
+/// The nodes refuse the wrong storage by themselves; if all the same another id is seen, nobody shall miss it.
+fn another_element(element: &StorageElement, nodes: &Observation) -> Option<Problem> {
+    let known = element.status.as_ref()?.element_id.as_ref()?;
+    let seen = &nodes.info.as_ref()?.element_id;
+    (known != seen).then(|| {
+        Problem::stalls(
+            "AnotherElement",
+            format!("the nodes serve element {seen}, this is element {known}: its claims, bucket or database were changed"),
+        )
+    })
 }
 
 fn input<'a>(

@@ -121,7 +121,8 @@ pub fn news(element: &StorageElement, status: &StorageElementStatus) -> Vec<Note
 
 /// Reasons that are Events too.
 fn told_as(reason: &str) -> Option<&'static str> {
-    const TOLD: [&str; 16] = [
+    const TOLD: [&str; 17] = [
+        "AnotherElement",
         "Serving",
         "SecretMissing",
         "KeyUnusable",
