@@ -60,7 +60,7 @@ impl Faulty {
         Some(all[random.random_range(0..all.len())])
     }
 
-    async fn answer(&self, request: Request<Incoming>) -> Result<Answer, Broken> {
+    async fn answer(self: Arc<Self>, request: Request<Incoming>) -> Result<Answer, Broken> {
         let fault = self.fault(&request);
         match fault {
             Some(Fault::Refuse(code)) => return Ok(refusal(code)),
@@ -71,19 +71,20 @@ impl Faulty {
         // Who asks is who this client is.
         parts.headers.remove(http::header::AUTHORIZATION);
         parts.headers.remove(http::header::HOST);
-        let body = body.collect().await?.to_bytes();
-        let answered = self.client.send(Request::from_parts(parts, Body::from(body.to_vec()))).await?;
+        let body = body.collect().await.map_err(|error| -> Broken { Box::new(error) })?.to_bytes();
+        let forwarded = Request::from_parts(parts, Body::from(body.to_vec()));
+        let answered = self.client.send(forwarded).await.map_err(|error| -> Broken { Box::new(error) })?;
         let (parts, body) = answered.into_parts();
         match fault {
             Some(Fault::LoseAnswer) => Err("the answer is lost on purpose".into()),
             Some(Fault::CutShort) => Ok(Response::from_parts(parts, whole(Bytes::new()))),
-            _ => Ok(Response::from_parts(parts, body.map_err(Broken::from).boxed_unsync())),
+            _ => Ok(Response::from_parts(parts, body.map_err(|error| -> Broken { Box::new(error) }).boxed_unsync())),
         }
     }
 }
 
 fn whole(bytes: Bytes) -> UnsyncBoxBody<Bytes, Broken> {
-    Full::new(bytes).map_err(Broken::from).boxed_unsync()
+    Full::new(bytes).map_err(|never| match never {}).boxed_unsync()
 }
 
 fn refusal(code: u16) -> Answer {
@@ -112,7 +113,7 @@ async fn serve(faulty: Arc<Faulty>) -> SocketAddr {
             tokio::spawn(async move {
                 let service = service_fn(move |request| {
                     let faulty = Arc::clone(&faulty);
-                    async move { faulty.answer(request).await }
+                    faulty.answer(request)
                 });
                 let connection = hyper::server::conn::http1::Builder::new().serve_connection(TokioIo::new(stream), service);
                 let _ = connection.await;

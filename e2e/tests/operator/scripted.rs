@@ -32,7 +32,7 @@ pub struct Script {
     pub legal_holds: u64,
     /// How often `prepare` is answered with `draining` before `prepared`.
     pub drains: u32,
-    prepared: Option<(String, u64)>,
+    pub prepared: Option<(String, u64)>,
     /// `phase transition attempt` of each request.
     pub asked: Vec<String>,
     pub infos: u32,
