@@ -17,7 +17,11 @@ const SHARED: [(&str, &str); 6] = [
 /// Whether `live` is as `wish` says. A false `false` costs a request that changes nothing; a false `true` would leave a
 /// drift, so whatever is not known to be shared has to be the same.
 pub fn contains(kind: Kind, live: &Value, wish: &Value) -> bool {
-    holds(kind, "", live, wish)
+    let (Some(live), Some(wish)) = (live.as_object(), wish.as_object()) else { return false };
+    // Objects in a list do not say what they are.
+    wish.iter().filter(|(name, _)| !matches!(name.as_str(), "apiVersion" | "kind")).all(|(name, wish)| {
+        has(kind, live, name, wish)
+    })
 }
 
 fn holds(kind: Kind, field: &str, live: &Value, wish: &Value) -> bool {
@@ -64,7 +68,7 @@ mod tests {
 
     #[test]
     fn fields_of_others_do_not_count_and_changed_ones_do() {
-        let wish = json!({"metadata": {"labels": {"a": "1"}}, "spec": {"x": 1, "empty": {}}});
+        let wish = json!({"kind": "Service", "metadata": {"labels": {"a": "1"}}, "spec": {"x": 1, "empty": {}}});
         let live = json!({"metadata": {"labels": {"a": "1", "b": "2"}, "uid": "u"}, "spec": {"x": 1, "y": 2}});
         assert!(contains(Kind::Service, &live, &wish));
         let changed = json!({"metadata": {"labels": {"a": "1"}}, "spec": {"x": 2}});
