@@ -23,6 +23,10 @@ async fn three(ground: &Ground) {
     .await;
 }
 
+async fn changed(ground: &Ground, pod: &str, change: &serde_json::Value) {
+    ground.api("Pod").patch(pod, &PatchParams::default(), &Patch::Merge(change)).await.unwrap();
+}
+
 async fn uid(ground: &Ground, pod: &str) -> Option<String> {
     let pod = ground.get("Pod", pod).await?;
     pod["metadata"]["deletionTimestamp"].is_null().then(|| pod["metadata"]["uid"].to_string())
@@ -121,6 +125,8 @@ fn a_change_of_database_stops_all_pods_before_one_starts() {
         let ground = Ground::new().await;
         let _operator = ground.operator().start_ready().unwrap();
         three(&ground).await;
+        let held = json!({"metadata": {"finalizers": ["e2e/held"]}});
+        changed(&ground, "a-1", &held).await;
         ground.patch("a", &json!({"spec": {"database": {"postgres": {"schema": "another"}}}})).await;
         until("all pods stop", async || ground.get("StatefulSet", "a").await.unwrap()["spec"]["replicas"] == 0).await;
         // One of them takes its time: none starts meanwhile.
@@ -128,6 +134,7 @@ fn a_change_of_database_stops_all_pods_before_one_starts() {
         tokio::time::sleep(Duration::from_secs(2)).await;
         assert_eq!(ground.get("StatefulSet", "a").await.unwrap()["spec"]["replicas"], 0);
         assert_eq!(ground.condition("a", "Ready").await.1, "DatabaseChanges");
+        changed(&ground, "a-1", &json!({"metadata": {"finalizers": null}})).await;
         until("they start again", async || {
             ground.end_deleted_pods("a").await;
             ground.pods("a").await.len() == 3

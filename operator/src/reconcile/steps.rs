@@ -222,12 +222,14 @@ async fn carry_mode(
     children: &[Arc<Child>],
     found: &mut Findings,
 ) {
-    let Some(info) = &nodes.info else { return };
-    let id = info.element_id.as_str();
-    let known = element.status.as_ref().and_then(|status| status.mode);
-    let mode = known.map_or(info.mode, |known| known.more_restrictive(info.mode));
+    // What is recorded is enough after a restart: the node decides anyway.
+    let info = nodes.info.as_ref();
+    let known = element.status.as_ref();
+    let id = info.map(|info| info.element_id.clone()).or_else(|| known?.element_id.clone());
+    let modes = [info.map(|info| info.mode), known.and_then(|status| status.mode)];
+    let (Some(id), Some(mode)) = (id, modes.into_iter().flatten().reduce(Mode::more_restrictive)) else { return };
     let pod = view.pods.iter().filter(|pod| pod.ready).max_by_key(|pod| view.master.as_ref() == Some(&pod.name));
-    let target = pod.and_then(|pod| Target::of(key, &pod.name, pod.address.as_deref()?, children, Some(id)));
+    let target = pod.and_then(|pod| Target::of(key, &pod.name, pod.address.as_deref()?, children, Some(&id)));
     let carried = mode::carry(element, mode, target.as_ref(), Timestamp::now()).await;
     if let Some(after) = carried.again {
         found.look_again(after);
@@ -295,8 +297,10 @@ fn ask_nodes(context: &Context, key: &Key, element: &StorageElement, view: &View
     let told = element.status.as_ref().and_then(|status| status.master.as_ref());
     let new_master = view.master.is_some() && view.master.as_ref() != told.map(|master| &master.pod);
     let never_asked = nodes.asked_at.is_none();
-    let first = element.status.as_ref().is_none_or(|status| status.element_id.is_none());
-    let delay = if new_master || (never_asked && first) || nodes.failure.is_some() && never_asked {
+    let status = element.status.as_ref();
+    let first = status.is_none_or(|status| status.element_id.is_none());
+    let moves = status.is_some_and(|status| status.mode != Some(element.spec.mode));
+    let delay = if new_master || (never_asked && (first || moves)) {
         Duration::ZERO
     } else if never_asked {
         // After a restart of the operator: not all elements at once.

@@ -29,7 +29,7 @@ pub fn derive(facts: &Facts<'_>, before: &[Condition]) -> Vec<Condition> {
                 ConditionType::ModeTransition => mode_transition(facts),
                 ConditionType::ModeDrift => mode_drift(facts),
                 ConditionType::KeysValid => keys_valid(facts),
-                ConditionType::BackendReachable => backend_reachable(facts),
+                ConditionType::BackendReachable => backend_reachable(facts, before),
             };
             let known = before.iter().find(|known| known.type_ == of.as_str() && known.status == status);
             Condition {
@@ -179,7 +179,7 @@ fn keys_valid(facts: &Facts<'_>) -> Verdict {
     }
 }
 
-fn backend_reachable(facts: &Facts<'_>) -> Verdict {
+fn backend_reachable<'a>(facts: &Facts<'_>, before: &'a [Condition]) -> (&'a str, &'a str, String) {
     if facts.view.pods.iter().all(|pod| !pod.ready) {
         return ("Unknown", "NoNode", "no node answers".to_owned());
     }
@@ -189,6 +189,10 @@ fn backend_reachable(facts: &Facts<'_>) -> Verdict {
             ("True", "Reached", "the nodes reach storage and database".to_owned())
         }
         (Some(_), None) => ("False", "DatabaseUnavailable", "the nodes do not reach their database".to_owned()),
-        (None, None) => ("Unknown", "NotKnown", "no node was asked yet".to_owned()),
+        // After a restart of the operator what was told stands until a node was asked.
+        (None, None) => match before.iter().find(|known| known.type_ == ConditionType::BackendReachable.as_str()) {
+            Some(known) => (known.status.as_str(), known.reason.as_str(), known.message.clone()),
+            None => ("Unknown", "NotKnown", "no node was asked yet".to_owned()),
+        },
     }
 }

@@ -81,7 +81,7 @@ pub fn derive(facts: &Facts<'_>) -> StorageElementStatus {
         mode_reason: Some(reason(spec.mode, desired)),
         mode_history: history(facts, &before, mode),
         transition: facts.transition.clone(),
-        master: master(facts, mode),
+        master: master(facts, &before, mode),
         replicas: i32::try_from(replicas).ok(),
         ready_replicas: i32::try_from(ready).ok(),
         selector: Some(format!("app.kubernetes.io/name=storage-node,{ELEMENT_LABEL}={}", facts.name)),
@@ -176,7 +176,7 @@ fn history(facts: &Facts<'_>, before: &StorageElementStatus, mode: Option<Mode>)
     history
 }
 
-fn master(facts: &Facts<'_>, mode: Option<Mode>) -> Option<Master> {
+fn master(facts: &Facts<'_>, before: &StorageElementStatus, mode: Option<Mode>) -> Option<Master> {
     if !mode.unwrap_or(facts.element.spec.mode).is_writable() {
         return None;
     }
@@ -184,7 +184,9 @@ fn master(facts: &Facts<'_>, mode: Option<Mode>) -> Option<Master> {
     let info = facts.nodes.info.as_ref();
     // The node's own word, if it is about this holder.
     let epoch = info.filter(|info| info.master.is_some() && info.master == facts.view.lease.holder).map(|info| info.epoch);
-    Some(Master { pod, epoch, since: facts.view.lease.since.clone() })
+    let since = facts.view.lease.since.clone();
+    let same = before.master.as_ref().filter(|master| info.is_none() && master.pod == pod && master.since == since);
+    Some(Master { epoch: epoch.or_else(|| same?.epoch), pod, since })
 }
 
 fn claim(facts: &Facts<'_>) -> Option<Claim> {
