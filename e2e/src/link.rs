@@ -155,7 +155,9 @@ fn pump(mut from: impl Closing, mut to: impl Closing, state: &AtomicU8) {
                 return;
             }
             Ok(read) => wait_while_silent(state) && to.write_all(&buffer[..read]).is_ok(),
-            Err(error) if matches!(error.kind(), ErrorKind::WouldBlock | ErrorKind::TimedOut | ErrorKind::Interrupted) => {
+            Err(error)
+                if matches!(error.kind(), ErrorKind::WouldBlock | ErrorKind::TimedOut | ErrorKind::Interrupted) =>
+            {
                 matches!(state.load(Ordering::SeqCst), OPEN | SILENT)
             }
             Err(_) => false,

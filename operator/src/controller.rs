@@ -18,7 +18,7 @@ use crate::reconcile::{Context, reconcile};
 /// After a first failure the next try comes this soon.
 const FIRST_RETRY: Duration = Duration::from_millis(500);
 /// And never later than this.
-const LAST_RETRY: Duration = Duration::from_mins(1);
+const LAST_RETRY: Duration = Duration::from_secs(15);
 /// An element is looked at this often even if no watch says a word.
 const RESYNC: Duration = Duration::from_mins(30);
 /// Calls to nodes at the same time.
@@ -115,7 +115,7 @@ mod tests {
 
     #[test]
     fn tries_become_rarer_up_to_a_limit() {
-        assert!(backoff(1) < backoff(4) && backoff(4) < backoff(7));
+        assert!(backoff(1) < backoff(3) && backoff(3) < backoff(6));
         assert!(backoff(u32::MAX) <= LAST_RETRY.mul_f64(1.2));
     }
 }

@@ -69,10 +69,7 @@ pub async fn lost(leadership: &Leadership) -> String {
 
 async fn make_lease(cluster: &Cluster, settings: &Settings, stop: &CancellationToken) {
     let api: Api<Lease> = Api::namespaced(cluster.client(), &settings.pod_namespace);
-    let lease = Lease {
-        metadata: ObjectMeta { name: Some(MANAGER.to_owned()), ..ObjectMeta::default() },
-        spec: None,
-    };
+    let lease = Lease { metadata: ObjectMeta { name: Some(MANAGER.to_owned()), ..ObjectMeta::default() }, spec: None };
     loop {
         match api.create(&PostParams::default(), &lease).await {
             Ok(_) => return,

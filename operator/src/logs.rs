@@ -8,7 +8,12 @@ use tracing_subscriber::EnvFilter;
 /// # Errors
 /// When the filter cannot be read.
 pub fn begin(level: &str) -> anyhow::Result<()> {
-    let filter = EnvFilter::builder().parse(level).with_context(|| format!("LOG_LEVEL {level:?} is not a filter"))?;
+    let mut filter =
+        EnvFilter::builder().parse(level).with_context(|| format!("LOG_LEVEL {level:?} is not a filter"))?;
+    // Every failed call is told where it is known what it was for; the client would tell it again as an error.
+    if !level.contains("kube_client") {
+        filter = filter.add_directive("kube_client::client::builder=off".parse()?);
+    }
     tracing_subscriber::fmt()
         .json()
         .flatten_event(true)

@@ -71,18 +71,14 @@ impl Cluster {
         self.apply(&volumes::objects(&folder.join("volumes"))?)?;
         self.apply(&dns::objects())?;
         let authority = self.plane()?.authority()?;
-        let ground =
-            node::Ground { folder: &folder, authority, server: &server, images: &archives, nodes };
+        let ground = node::Ground { folder: &folder, authority, server: &server, images: &archives, nodes };
         let started = (1..=nodes).map(|number| Node::start(number, &ground)).collect::<Result<Vec<_>>>()?;
         self.nodes = started;
         self.wait_for("every node and DNS", |cluster| {
             let ready = cluster.kubectl(&["wait", "--for=condition=Ready", "nodes", "--all", "--timeout=1s"])?;
-            let up = cluster.kubectl(&[
-                "get", "nodes", "-o", "name",
-            ])?;
-            let names = cluster.kubectl(&[
-                "-n", "kube-system", "rollout", "status", "deployment/coredns", "--timeout=1s",
-            ])?;
+            let up = cluster.kubectl(&["get", "nodes", "-o", "name"])?;
+            let names =
+                cluster.kubectl(&["-n", "kube-system", "rollout", "status", "deployment/coredns", "--timeout=1s"])?;
             let count = String::from_utf8_lossy(&up.stdout).lines().count();
             Ok(ready.status.success() && count == usize::from(nodes) && names.status.success())
         })
@@ -218,11 +214,15 @@ fn lock(folder: &Path) -> Result<File> {
 
 /// Says clearly what is missing.
 fn check_machine() -> Result<()> {
-    ensure!(rustix::process::geteuid().is_root(), "a cluster with pods needs root: network namespaces, mounts, cgroups");
+    ensure!(
+        rustix::process::geteuid().is_root(),
+        "a cluster with pods needs root: network namespaces, mounts, cgroups"
+    );
     let missing: Vec<&str> = ["ip", "nft", "containerd", "ctr", "runc", "nsenter", "tar", "cc"]
         .into_iter()
         .filter(|program| {
-            let found = Command::new("sh").args(["-c", &format!("PATH=$PATH:/usr/sbin:/sbin command -v {program}")]).output();
+            let found =
+                Command::new("sh").args(["-c", &format!("PATH=$PATH:/usr/sbin:/sbin command -v {program}")]).output();
             !found.is_ok_and(|output| output.status.success())
         })
         .collect();

@@ -163,7 +163,11 @@ impl Node {
         std::fs::write(&path, serde_json::to_vec_pretty(&config)?)?;
         let mut command = self.inside(&program("kubelet")?);
         command.arg("--config").arg(&path).arg("--kubeconfig").arg(access.kubeconfig());
-        command.arg("--root-dir").arg(folder.join("kubelet")).arg("--cert-dir").arg(folder.join("kubelet-certificates"));
+        command
+            .arg("--root-dir")
+            .arg(folder.join("kubelet"))
+            .arg("--cert-dir")
+            .arg(folder.join("kubelet-certificates"));
         command.arg(format!("--hostname-override={name}")).arg(format!("--node-ip={address}"));
         self.daemons.push(Daemon::start(&command, &folder.join("kubelet.log"))?);
         Ok(())

@@ -15,8 +15,8 @@ use std::time::Duration;
 use anyhow::{Context, Result};
 use tempfile::TempDir;
 
-pub(crate) use self::access::Credential;
 pub use self::access::Access;
+pub(crate) use self::access::Credential;
 pub use self::audit::{Audit, Request};
 pub use self::certificates::{Authority, Signed};
 pub use self::programs::program;
@@ -239,8 +239,7 @@ fn start_api_server(
 fn start_controllers(folder: &Path, authority: &Authority, server: &str) -> Result<Daemon> {
     let signed = authority.client("controllers", "system:kube-controller-manager", None)?;
     let credential = Credential::Certificate(&signed);
-    let access =
-        Access::write(folder.join("controllers.kubeconfig"), server, &authority.certificate(), &credential)?;
+    let access = Access::write(folder.join("controllers.kubeconfig"), server, &authority.certificate(), &credential)?;
     let port = free_port()?;
     let mut command = Command::new(program("kube-controller-manager")?);
     command.arg("--kubeconfig").arg(access.kubeconfig());

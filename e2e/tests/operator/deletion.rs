@@ -21,7 +21,8 @@ fn retain_keeps_claims_and_keys_and_the_same_element_comes_back_to_them() {
         ground.settled("a").await;
         let element = ground.element("a").await;
         assert!(element["metadata"].get("finalizers").is_none(), "Retain needs none");
-        let kept = ["PersistentVolumeClaim a-data", "PersistentVolumeClaim a-db", "Secret a-issuer", "Secret a-operator"];
+        let kept =
+            ["PersistentVolumeClaim a-data", "PersistentVolumeClaim a-db", "Secret a-issuer", "Secret a-operator"];
         let before = ground.versions("a").await;
         ground.delete_element("a").await;
         gone(&ground, "a").await;
@@ -95,10 +96,7 @@ fn an_element_that_ran_is_not_deleted_while_nobody_can_say_what_is_kept() {
         })
         .await;
         assert!(ground.get("PersistentVolumeClaim", "a-data").await.is_some(), "PROMISE BROKEN: files were deleted");
-        until("it is told", async || {
-            ground.events("a").await.iter().any(|event| event.starts_with("Retained"))
-        })
-        .await;
+        until("it is told", async || ground.events("a").await.iter().any(|event| event.starts_with("Retained"))).await;
     });
 }
 

@@ -73,7 +73,12 @@ fn edited_and_deleted_objects_come_back_and_foreign_fields_stay() {
             ("Role", "a", json!({"rules": [{"apiGroups": [""], "resources": ["*"], "verbs": ["*"]}]}), "/rules"),
             ("Secret", "a-jwks", json!({"data": {"jwks.json": "e30="}}), "/data"),
             ("PodDisruptionBudget", "a", json!({"spec": {"maxUnavailable": 3}}), "/spec/maxUnavailable"),
-            ("Service", "a", json!({"metadata": {"labels": {"storage.artstore.dev/element": null}}}), "/metadata/labels"),
+            (
+                "Service",
+                "a",
+                json!({"metadata": {"labels": {"storage.artstore.dev/element": null}}}),
+                "/metadata/labels",
+            ),
         ];
         for (kind, name, change, field) in edits {
             let read = async || ground.get(kind, name).await.unwrap().pointer(field).cloned();
@@ -87,10 +92,8 @@ fn edited_and_deleted_objects_come_back_and_foreign_fields_stay() {
             )
             .await;
         }
-        until("it is told", async || {
-            ground.events("a").await.iter().any(|event| event.starts_with("BroughtBack"))
-        })
-        .await;
+        until("it is told", async || ground.events("a").await.iter().any(|event| event.starts_with("BroughtBack")))
+            .await;
 
         // Others' fields are left alone, also when the object is applied again.
         let foreign = json!({"metadata": {"annotations": {"others": "x"}, "labels": {"others": "y"}},

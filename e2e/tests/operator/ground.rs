@@ -219,7 +219,11 @@ impl Ground {
     }
 
     /// Requests of this namespace's operator since `mark`, for which `wanted` holds.
-    pub fn asked(&self, mark: u64, wanted: impl Fn(&storage_element_e2e::control_plane::Request) -> bool) -> Vec<String> {
+    pub fn asked(
+        &self,
+        mark: u64,
+        wanted: impl Fn(&storage_element_e2e::control_plane::Request) -> bool,
+    ) -> Vec<String> {
         let user = format!("system:serviceaccount:{}:storage-operator", self.namespace);
         let requests = plane().audit().unwrap().since(mark, |request| request.user == user && wanted(request)).unwrap();
         requests.into_iter().map(|request| format!("{} {} -> {}", request.verb, request.uri, request.code)).collect()

@@ -40,7 +40,8 @@ fn objects_of_others_are_never_taken_over() {
         let ground = Ground::new().await;
         let service = json!({"metadata": {"name": "a"}, "spec": {"ports": [{"port": 1}]}});
         make(&ground, "Service", &service).await;
-        make(&ground, "Secret", &json!({"metadata": {"name": "b-issuer"}, "stringData": {"private.pem": "mine"}})).await;
+        make(&ground, "Secret", &json!({"metadata": {"name": "b-issuer"}, "stringData": {"private.pem": "mine"}}))
+            .await;
         let _operator = ground.operator().start_ready().unwrap();
         for name in ["a", "b"] {
             ground.apply(name, &small()).await;

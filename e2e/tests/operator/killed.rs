@@ -20,7 +20,8 @@ async fn end_state(ground: &Ground, element: &str) -> BTreeMap<String, Value> {
             continue;
         }
         let value = ground.get(kind, object).await.unwrap();
-        let keys: Vec<String> = value["data"].as_object().map(|data| data.keys().cloned().collect()).unwrap_or_default();
+        let keys: Vec<String> =
+            value["data"].as_object().map(|data| data.keys().cloned().collect()).unwrap_or_default();
         let mut spec = value["spec"].clone();
         for field in ["clusterIP", "clusterIPs"] {
             spec.as_object_mut().map(|spec| spec.remove(field));

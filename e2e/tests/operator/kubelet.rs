@@ -1,8 +1,8 @@
 //! What a kubelet would say of pods, said by the test.
 
 use k8s_openapi::jiff::Timestamp;
-use kube::api::{ListParams, Patch, PatchParams};
 use kube::ResourceExt as _;
+use kube::api::{ListParams, Patch, PatchParams};
 use serde_json::{Value, json};
 
 use crate::ground::Ground;

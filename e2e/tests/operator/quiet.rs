@@ -20,9 +20,21 @@ fn everything_is_made_once_and_then_nothing_is_written_or_listed() {
         ground.settled("a").await;
         until("the pod is made", async || !ground.pods("a").await.is_empty()).await;
         let expected = [
-            "Lease a", "NetworkPolicy a", "PersistentVolumeClaim a-data", "PersistentVolumeClaim a-db", "Pod a-0",
-            "Role a", "RoleBinding a", "Secret a-issuer", "Secret a-jwks", "Secret a-operator",
-            "Secret a-operator-jwks", "Secret a-peer-tls", "Service a", "Service a-headless", "ServiceAccount a",
+            "Lease a",
+            "NetworkPolicy a",
+            "PersistentVolumeClaim a-data",
+            "PersistentVolumeClaim a-db",
+            "Pod a-0",
+            "Role a",
+            "RoleBinding a",
+            "Secret a-issuer",
+            "Secret a-jwks",
+            "Secret a-operator",
+            "Secret a-operator-jwks",
+            "Secret a-peer-tls",
+            "Service a",
+            "Service a-headless",
+            "ServiceAccount a",
             "StatefulSet a",
         ];
         let made = ground.versions("a").await;

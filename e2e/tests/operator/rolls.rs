@@ -46,8 +46,13 @@ fn standbys_go_one_at_a_time_and_the_master_last() {
         // A Secret that changes, a mode, a size: none of it restarts anything.
         let change = json!({"stringData": {"uri": "y"}});
         ground.api("Secret").patch("db", &PatchParams::default(), &Patch::Merge(&change)).await.unwrap();
-        ground.patch("a", &json!({"spec": {"deletionPolicy": "Delete", "adopt": {
-            "elementID": "018f0000-0000-7000-8000-000000000000"}}})).await;
+        ground
+            .patch(
+                "a",
+                &json!({"spec": {"deletionPolicy": "Delete", "adopt": {
+            "elementID": "018f0000-0000-7000-8000-000000000000"}}}),
+            )
+            .await;
         ground.settled("a").await;
         tokio::time::sleep(Duration::from_secs(3)).await;
         for (pod, before) in &uids {
@@ -99,9 +104,14 @@ fn a_broken_revision_is_got_out_of() {
         until("the pod is made", async || !ground.pods("a").await.is_empty()).await;
         let before = uid(&ground, "a-0").await;
         let waiting = json!({"reason": "ImagePullBackOff", "message": "not found"});
-        ground.pod_status("a-0", &json!({"phase": "Pending", "containerStatuses": [{
+        ground
+            .pod_status(
+                "a-0",
+                &json!({"phase": "Pending", "containerStatuses": [{
             "name": "node", "image": "registry.example.org/no-such:1", "imageID": "", "ready": false, "restartCount": 0,
-            "state": {"waiting": waiting}}]})).await;
+            "state": {"waiting": waiting}}]}),
+            )
+            .await;
         until("it is told", async || ground.condition("a", "Stalled").await.1 == "ImagePullFailed").await;
         let (_, _, message) = ground.condition("a", "Stalled").await;
         assert!(message.contains("no-such:1"), "{message}");

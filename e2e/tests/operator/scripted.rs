@@ -65,7 +65,8 @@ pub async fn serve(ground: &Ground, element: &str, address: &str, script: Script
                     let script = Arc::clone(&script);
                     async move { Ok::<_, std::convert::Infallible>(answer(request, &script).await) }
                 });
-                let _ = hyper::server::conn::http1::Builder::new().serve_connection(TokioIo::new(stream), service).await;
+                let _ =
+                    hyper::server::conn::http1::Builder::new().serve_connection(TokioIo::new(stream), service).await;
             });
         }
     });

@@ -8,8 +8,7 @@ use super::{HTTP_PORT, Input, METRICS_PORT, PEER_PORT};
 use crate::names::{CA_CRT, TLS_CRT, TLS_KEY};
 
 /// Sections that `spec.config` may not have.
-const DECIDED: [&str; 9] =
-    ["element", "server", "peer", "tls", "auth", "storage", "database", "election", "retention"];
+const DECIDED: [&str; 9] = ["element", "server", "peer", "tls", "auth", "storage", "database", "election", "retention"];
 
 /// The configuration: the user's sections, and over them what the operator decides.
 pub fn build(input: &Input<'_>) -> Value {
@@ -94,9 +93,8 @@ fn storage(backend: &Backend) -> Value {
     put("region", s3.region.clone());
     put("endpoint", s3.endpoint.clone());
     put("ca_file", s3.ca_secret_ref.as_ref().map(|_| format!("{}/{CA_CRT}", secret_path("s3-ca"))));
-    let credentials = |key: &str| {
-        s3.credentials_secret_ref.as_ref().map(|_| format!("{}/{key}", secret_path("s3-credentials")))
-    };
+    let credentials =
+        |key: &str| s3.credentials_secret_ref.as_ref().map(|_| format!("{}/{key}", secret_path("s3-credentials")));
     put("access_key_id_file", credentials("accessKeyID"));
     put("secret_access_key_file", credentials("secretAccessKey"));
     json!({"s3": section})

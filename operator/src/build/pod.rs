@@ -117,7 +117,9 @@ fn env(input: &Input<'_>, names: Names<'_>) -> Vec<Value> {
         json!({"name": "SE_PEER__ADVERTISE", "value": advertise}),
     ];
     let own = ["POD_NAME", "POD_NAMESPACE", "POD_UID"];
-    env.extend(input.element.spec.pod_template.env.iter().filter(|var| !own.contains(&var.name.as_str())).map(|v| json!(v)));
+    env.extend(
+        input.element.spec.pod_template.env.iter().filter(|var| !own.contains(&var.name.as_str())).map(|v| json!(v)),
+    );
     env
 }
 
@@ -141,9 +143,7 @@ fn spread(input: &Input<'_>) -> Vec<Value> {
     let own = json!({"matchLabels": selector(&input.name())});
     let wanted = &input.element.spec.pod_template.topology_spread_constraints;
     if wanted.is_empty() {
-        let over = |key: &str| {
-            json!({"maxSkew": 1, "topologyKey": key, "whenUnsatisfiable": "ScheduleAnyway", "labelSelector": own})
-        };
+        let over = |key: &str| json!({"maxSkew": 1, "topologyKey": key, "whenUnsatisfiable": "ScheduleAnyway", "labelSelector": own});
         return vec![over("kubernetes.io/hostname"), over("topology.kubernetes.io/zone")];
     }
     let constraint = |wanted| {

@@ -78,7 +78,8 @@ where
                 Ok(answer) => answer.map_err(Into::into),
                 Err(_) => Err(BoxError::from("the API server did not answer within 15 s")),
             };
-            let status = answer.as_ref().map_or_else(|_| "none".to_owned(), |answer| answer.status().as_str().to_owned());
+            let status =
+                answer.as_ref().map_or_else(|_| "none".to_owned(), |answer| answer.status().as_str().to_owned());
             counted.metrics.requests.with_label_values(&[method.as_str(), &status]).inc();
             let written = answer.as_ref().is_ok_and(|answer| answer.status().is_success());
             if written && method != Method::GET {

@@ -133,7 +133,8 @@ impl Cluster {
     pub async fn label_pod(&self, key: &Key, pod: &str, label: &str, value: &str) -> Result<DynamicObject, Failure> {
         let what = format!("label Pod {}/{pod}", key.namespace);
         let patch = json!({"metadata": {"labels": {label: value}}});
-        within(&what, self.api(Kind::Pod, &key.namespace).patch(pod, &PatchParams::default(), &Patch::Merge(patch))).await
+        within(&what, self.api(Kind::Pod, &key.namespace).patch(pod, &PatchParams::default(), &Patch::Merge(patch)))
+            .await
     }
 
     /// Writes the whole status.

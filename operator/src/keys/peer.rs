@@ -53,8 +53,8 @@ impl PeerCertificate {
         let authority_pem = authority.self_signed(&authority_key).map_err(failed)?.pem();
 
         let domain = format!("{name}-headless.{namespace}.svc");
-        let mut leaf = CertificateParams::new(vec![format!("*.{domain}"), format!("*.{domain}.cluster.local")])
-            .map_err(failed)?;
+        let mut leaf =
+            CertificateParams::new(vec![format!("*.{domain}"), format!("*.{domain}.cluster.local")]).map_err(failed)?;
         leaf.not_before = from;
         leaf.not_after = until;
         leaf.key_usages = vec![KeyUsagePurpose::DigitalSignature];

@@ -19,18 +19,18 @@ const SHARED: [(&str, &str); 6] = [
 pub fn contains(kind: Kind, live: &Value, wish: &Value) -> bool {
     let (Some(live), Some(wish)) = (live.as_object(), wish.as_object()) else { return false };
     // Objects in a list do not say what they are.
-    wish.iter().filter(|(name, _)| !matches!(name.as_str(), "apiVersion" | "kind")).all(|(name, wish)| {
-        has(kind, live, name, wish)
-    })
+    wish.iter()
+        .filter(|(name, _)| !matches!(name.as_str(), "apiVersion" | "kind"))
+        .all(|(name, wish)| has(kind, live, name, wish))
 }
 
 fn holds(kind: Kind, field: &str, live: &Value, wish: &Value) -> bool {
     match (live, wish) {
         (Value::Object(live), Value::Object(wish)) => wish.iter().all(|(name, wish)| has(kind, live, name, wish)),
         (Value::Array(live), Value::Array(wish)) => match shared_key(kind, field) {
-            Some(key) => wish.iter().all(|wish| {
-                live.iter().any(|live| live.get(key) == wish.get(key) && holds(kind, "", live, wish))
-            }),
+            Some(key) => wish
+                .iter()
+                .all(|wish| live.iter().any(|live| live.get(key) == wish.get(key) && holds(kind, "", live, wish))),
             None => live.len() == wish.len() && live.iter().zip(wish).all(|(live, wish)| holds(kind, "", live, wish)),
         },
         (live, wish) => live == wish,

@@ -40,7 +40,13 @@ pub enum Decision {
 }
 
 /// Whether claims and Secrets go.
-pub fn decide(policy: DeletionPolicy, ever_ran: bool, info: Option<&Info>, waited: SignedDuration, now: Timestamp) -> Decision {
+pub fn decide(
+    policy: DeletionPolicy,
+    ever_ran: bool,
+    info: Option<&Info>,
+    waited: SignedDuration,
+    now: Timestamp,
+) -> Decision {
     if policy == DeletionPolicy::Retain {
         return Decision::Keep("spec.deletionPolicy is Retain".to_owned());
     }
@@ -160,7 +166,10 @@ async fn remove(context: &Context, key: &Key, children: &[Arc<Child>]) -> Result
             gone.push(format!("{} {}", child.kind, child.name));
         }
     }
-    Ok(Note::done("Deleted", format!("deleted: {}. Objects of a bucket and a schema are never deleted", gone.join(", "))))
+    Ok(Note::done(
+        "Deleted",
+        format!("deleted: {}. Objects of a bucket and a schema are never deleted", gone.join(", ")),
+    ))
 }
 
 /// Says what stays, and where.

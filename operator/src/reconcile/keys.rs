@@ -41,11 +41,19 @@ pub async fn read(
     Ok(Keys { issuer, operator, peer })
 }
 
-async fn pair(context: &Context, key: &Key, name: &str, secret: Option<&Arc<Child>>, bits: u32) -> Result<KeyPair, Stop> {
+async fn pair(
+    context: &Context,
+    key: &Key,
+    name: &str,
+    secret: Option<&Arc<Child>>,
+    bits: u32,
+) -> Result<KeyPair, Stop> {
+    let place = format!("{}/{name}", key.namespace);
     let Some(secret) = secret else {
         must_be_absent(context, key, name).await?;
-        return Ok(context.maker.pair(bits).await?);
+        return Ok(context.maker.pair(&place, bits).await?);
     };
+    context.maker.written(&place);
     let pem = content(&secret.value(), PRIVATE_PEM).unwrap_or_default();
     // Never replaced by itself: whoever issues tokens holds the other copy.
     KeyPair::from_pem(&pem).map_err(|error| {

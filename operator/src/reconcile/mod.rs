@@ -30,7 +30,7 @@ pub use view::{master_pod, pods_of};
 
 use crate::cache::{Key, Unreadable};
 use crate::cluster::{Cause, Failure, Note};
-use crate::names::FINALIZER;
+use crate::names::{FINALIZER, Names};
 use problem::Problem;
 
 /// How a look ended.
@@ -93,6 +93,10 @@ pub async fn reconcile(context: &Context, key: &Key) -> Result<Outcome, Failure>
 /// What is left to say about an element that is not there, or cannot be read.
 async fn gone(context: &Context, key: &Key) {
     context.nodes.forget(key);
+    let names = Names(&key.name);
+    for name in [names.issuer(), names.operator()] {
+        context.maker.written(&format!("{}/{name}", key.namespace));
+    }
     if let Some(Unreadable { uid, reason }) = context.elements.unreadable(key) {
         let note = Note::warning(
             "Unreadable",

@@ -122,7 +122,8 @@ pub async fn carry(element: &StorageElement, mode: Mode, target: Option<&Target>
         }
         (decision @ (Decision::Prepare | Decision::Commit | Decision::Abort), Some(mut transition)) => {
             let Some(target) = target else {
-                transition.message = Some("NoNode: no node is there to carry it out; it goes on when one is".to_owned());
+                transition.message =
+                    Some("NoNode: no node is there to carry it out; it goes on when one is".to_owned());
                 return Carried { again: Some(ASK_AGAIN * 5), ..carried(transition) };
             };
             act(element, &decision, transition, target).await

@@ -194,7 +194,8 @@ mod tests {
         let unschedulable = json!({"conditions": [
             {"type": "PodScheduled", "status": "False", "reason": "Unschedulable", "message": "0/2 nodes are available"}]});
         let none = json!({});
-        let ended = json!({"terminated": {"exitCode": 1, "message": "{\"code\":\"WRONG_VOLUME\",\"message\":\"found X\"}"}});
+        let ended =
+            json!({"terminated": {"exitCode": 1, "message": "{\"code\":\"WRONG_VOLUME\",\"message\":\"found X\"}"}});
         let crash = json!({"waiting": {"reason": "CrashLoopBackOff", "message": "back-off"}});
         let pull = json!({"waiting": {"reason": "ImagePullBackOff", "message": "not found"}});
         for (status, reason, part, stalls) in [

@@ -20,7 +20,10 @@ pub fn unwanted<'a>(
     in_use: &BTreeSet<&String>,
 ) -> Vec<&'a Arc<Child>> {
     let wanted = |child: &Child| wishes.iter().any(|wish| wish.kind == child.kind && wish.name == child.name);
-    children.iter().filter(|child| !wanted(child) && !child.deleting && may_go(key, uid, child, rolled, in_use)).collect()
+    children
+        .iter()
+        .filter(|child| !wanted(child) && !child.deleting && may_go(key, uid, child, rolled, in_use))
+        .collect()
 }
 
 fn may_go(key: &Key, uid: &str, child: &Child, rolled: bool, in_use: &BTreeSet<&String>) -> bool {

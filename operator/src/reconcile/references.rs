@@ -56,7 +56,11 @@ fn references(element: &StorageElement) -> Vec<Reference> {
         let authority = postgres.ca_secret_ref.as_ref().map(|secret| &secret.name);
         add(authority, "database.postgres.caSecretRef", "the key ca.crt");
     }
-    add(spec.auth.jwt.jwks_secret_ref.as_ref().map(|secret| &secret.name), "auth.jwt.jwksSecretRef", "the key jwks.json");
+    add(
+        spec.auth.jwt.jwks_secret_ref.as_ref().map(|secret| &secret.name),
+        "auth.jwt.jwksSecretRef",
+        "the key jwks.json",
+    );
     add(spec.tls.as_ref().map(|tls| &tls.secret_ref.name), "tls.secretRef", "the keys tls.crt and tls.key");
     for secret in &spec.pod_template.image_pull_secrets {
         add(Some(&secret.name), "podTemplate.imagePullSecrets", "the registry's credentials");

@@ -47,9 +47,9 @@ pub fn next(wanted: &Wanted, pods: &[PodView]) -> Step {
     let outdated = |pod: &PodView| pod.shape.as_ref() != Some(&wanted.shape) || (pod.sealed && wanted.writable);
     let live: Vec<&PodView> = pods.iter().filter(|pod| !pod.deleting).collect();
 
-    let stuck = live.iter().find(|pod| {
-        pod.never_ready && !is_master(pod) && (outdated(pod) || pod.revision.as_ref() != Some(revision))
-    });
+    let stuck = live
+        .iter()
+        .find(|pod| pod.never_ready && !is_master(pod) && (outdated(pod) || pod.revision.as_ref() != Some(revision)));
     if let Some(pod) = stuck {
         return replace(pod, "it never became ready and is not what it should be");
     }

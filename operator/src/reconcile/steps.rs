@@ -111,7 +111,9 @@ fn another_element(element: &StorageElement, nodes: &Observation) -> Option<Prob
     (known != seen).then(|| {
         Problem::stalls(
             "AnotherElement",
-            format!("the nodes serve element {seen}, this is element {known}: its claims, bucket or database were changed"),
+            format!(
+                "the nodes serve element {seen}, this is element {known}: its claims, bucket or database were changed"
+            ),
         )
     })
 }
@@ -131,7 +133,8 @@ fn input<'a>(
     let first_mode = set.and_then(|set| set.first_mode).or(known).unwrap_or(element.spec.mode);
     let mode = nodes.info.as_ref().map(|info| info.mode).or(known).unwrap_or(first_mode);
     let shape = Shape::of(&key.name, &element.spec, &image.image);
-    let other_database = |pod: &super::PodView| pod.database.as_ref().is_some_and(|database| *database != shape.database);
+    let other_database =
+        |pod: &super::PodView| pod.database.as_ref().is_some_and(|database| *database != shape.database);
     found.stopped = view.pods.iter().any(other_database);
     Input {
         element,

@@ -119,7 +119,8 @@ fn lease(children: &[Arc<Child>]) -> LeaseView {
 fn claim(name: &str, claim: PersistentVolumeClaim) -> ClaimView {
     let status = claim.status.unwrap_or_default();
     let class = claim.spec.and_then(|spec| spec.storage_class_name);
-    let class = class.map_or("the cluster's default class, if there is one".to_owned(), |class| format!("class {class:?}"));
+    let class =
+        class.map_or("the cluster's default class, if there is one".to_owned(), |class| format!("class {class:?}"));
     let failed = status.conditions.iter().flatten().find(|condition| {
         condition.status == "True" && matches!(condition.type_.as_str(), "ControllerResizeError" | "NodeResizeError")
     });
@@ -133,7 +134,9 @@ fn claim(name: &str, claim: PersistentVolumeClaim) -> ClaimView {
         }),
         _ => Some(Problem::waits(
             "ClaimPending",
-            format!("claim {name} has no volume yet: {class} has to provide one; `kubectl describe pvc {name}` says more"),
+            format!(
+                "claim {name} has no volume yet: {class} has to provide one; `kubectl describe pvc {name}` says more"
+            ),
         )),
     };
     let capacity = status.capacity.and_then(|mut capacity| capacity.remove("storage")).map(|quantity| quantity.0);

@@ -1,8 +1,8 @@
 //! The conditions, each with a reason for programs and a sentence for people.
 
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
-use storage_element_crds::status::{Condition, ConditionType, Phase};
 use storage_element_crds::Step;
+use storage_element_crds::status::{Condition, ConditionType, Phase};
 
 use super::{Facts, desired};
 use crate::cluster::cut;

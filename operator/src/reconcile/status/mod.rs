@@ -104,7 +104,8 @@ pub fn news(element: &StorageElement, status: &StorageElementStatus) -> Vec<Note
     for of in [ConditionType::Stalled, ConditionType::Ready, ConditionType::ModeDrift] {
         let (Some(now), before) = (find(status, of), find(&before, of)) else { continue };
         let same = before.as_ref().is_some_and(|before| before.status == now.status && before.reason == now.reason);
-        let bad = if of == ConditionType::Ready { now.status == "False" && before.is_some() } else { now.status == "True" };
+        let bad =
+            if of == ConditionType::Ready { now.status == "False" && before.is_some() } else { now.status == "True" };
         let recovered = of == ConditionType::Ready && now.status == "True";
         let Some(reason) = told_as(&now.reason) else { continue };
         if !same && (bad || recovered) {
@@ -183,7 +184,8 @@ fn master(facts: &Facts<'_>, before: &StorageElementStatus, mode: Option<Mode>) 
     let pod = facts.view.master.clone()?;
     let info = facts.nodes.info.as_ref();
     // The node's own word, if it is about this holder.
-    let epoch = info.filter(|info| info.master.is_some() && info.master == facts.view.lease.holder).map(|info| info.epoch);
+    let epoch =
+        info.filter(|info| info.master.is_some() && info.master == facts.view.lease.holder).map(|info| info.epoch);
     let since = facts.view.lease.since.clone();
     let same = before.master.as_ref().filter(|master| info.is_none() && master.pod == pod && master.since == since);
     Some(Master { epoch: epoch.or_else(|| same?.epoch), pod, since })
