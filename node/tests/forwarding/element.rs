@@ -61,6 +61,8 @@ impl Ground {
         catalog.migrate().await.unwrap();
         let successor = Successor {
             holder: "master".to_owned(),
+            address: None,
+            above: 0,
             initial_mode: mode,
             expected_id: None,
             adoption: Adoption::Always,
@@ -210,8 +212,8 @@ impl Ground {
         });
         // A standby that wrote by itself would be seen: only its gate would let it.
         element.recovered();
-        if is_standby {
-            element.step_down("this is a standby");
+        if let Some(term) = element.term().filter(|_| is_standby) {
+            element.step_down(term, "this is a standby");
         }
         let modes = ModeChanges::new(Arc::clone(&element), Arc::clone(storage), Arc::clone(catalog), stop.clone());
         let jobs = JobsParts {
