@@ -5,13 +5,15 @@
 use std::fmt;
 use std::str::FromStr;
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 /// The stage of its life a storage element is in.
 ///
 /// `edit` is a life of its own: nothing enters or leaves it. The other life is `rw → ro → ar`, one step at a time.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
+#[schemars(transform = crate::schema::of_the_field)]
 pub enum Mode {
     /// A working area: files may be deleted.
     Edit,

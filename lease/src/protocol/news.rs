@@ -14,10 +14,10 @@ impl State {
                 if is_before(&seen, &known.seen) && self.rules.hold(Rule::IgnoreThePast) {
                     return;
                 }
-                (known.seen.version == seen.version, known.replaced && seen.holder.is_none())
+                (known.seen.version == seen.version, known.replaced.filter(|_| seen.holder.is_none()))
             }
             Lease::There(known) if is_before(&seen, &known.seen) => return,
-            _ => (false, self.last_uid.as_ref().is_some_and(|uid| *uid != seen.uid)),
+            _ => (false, self.last.as_ref().filter(|(uid, _)| *uid != seen.uid).map(|(_, duration)| *duration)),
         };
         if unchanged {
             return;
@@ -25,7 +25,6 @@ impl State {
         let changed_at = if self.rules.hold(Rule::JudgeByOwnClock) { now.boot } else { by_the_wall(&seen, now) };
         self.must_read = false;
         self.highest = self.highest.max(seen.transitions);
-        self.last_uid = Some(seen.uid.clone());
         if seen.holder.as_ref().is_some_and(|holder| *holder != self.settings.identity) {
             self.conflicts_in_a_row = 0;
         }
@@ -46,7 +45,9 @@ impl State {
         if matches!(self.phase, Phase::Holding { .. }) && !ours && !made_again {
             self.phase = Phase::Following;
         }
-        self.lease = Lease::There(Known { seen, changed_at, replaced });
+        let known = Known { seen, changed_at, replaced };
+        self.last = Some((known.seen.uid.clone(), known.recorded().unwrap_or_default()));
+        self.lease = Lease::There(known);
     }
 
     /// There is no Lease. Its holder goes on until the deadline: nobody can take what is not there, and whoever sees it

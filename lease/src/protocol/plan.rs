@@ -106,16 +106,16 @@ impl State {
     /// When the Lease may be taken.
     fn take_at(&self, known: &Known) -> BootInstant {
         let ours = self.settings.lease_duration;
-        let duration = match known.seen.duration {
+        let duration = match known.recorded() {
             Some(_) if !self.rules.hold(Rule::HonourALongerDuration) => ours,
             Some(recorded) if !self.rules.hold(Rule::HonourOurOwnDuration) => recorded,
-            _ => known.duration(ours),
+            recorded => recorded.unwrap_or_default().max(ours),
         };
         let expires_at = known.changed_at + duration;
         let released = if known.seen.never_held() {
             self.settings.take_unheld_at_once || !self.rules.hold(Rule::WaitForAnUnheldLease)
         } else {
-            known.seen.holder.is_none() && !known.replaced && self.rules.hold(Rule::TakeAReleasedLeaseAtOnce)
+            known.seen.holder.is_none() && known.replaced.is_none() && self.rules.hold(Rule::TakeAReleasedLeaseAtOnce)
         };
         let free_at = if released { known.changed_at } else { expires_at };
         let at = match self.aside_until {

@@ -1,5 +1,7 @@
 //! The machine: what it remembers, and one step of it.
 
+use std::time::Duration;
+
 use super::known::Lease;
 use super::plan::Deed;
 use super::rules::{Rule, Rules};
@@ -32,7 +34,8 @@ pub struct State {
     /// Writes of ours that may have happened without our knowing, and that a term cannot be told by: Lease, transitions
     /// and mark of each.
     pub(super) unanswered: Vec<(String, u64, i64)>,
-    pub(super) last_uid: Option<String>,
+    /// The last Lease that was seen, and how long it said others have to wait.
+    pub(super) last: Option<(String, Duration)>,
     /// The highest transitions ever seen, in any Lease of this name.
     pub(super) highest: u64,
     pub(super) aside_until: Option<BootInstant>,
@@ -80,7 +83,7 @@ impl State {
             conflicts_in_a_row: 0,
             own: None,
             unanswered: Vec::new(),
-            last_uid: None,
+            last: None,
             highest: 0,
             aside_until: None,
         }

@@ -264,3 +264,23 @@ fn a_cluster_that_was_restored_is_believed_when_it_is_read() {
     let actions = state.step(Observation::Tick, at(5_010));
     assert!(actions.contains(&Action::Watch { after: "500".to_owned() }), "{actions:?}");
 }
+
+#[test]
+fn a_lease_made_again_is_left_alone_for_as_long_as_the_one_before_said() {
+    for (holder, transitions) in [(None, 0), (None, 4)] {
+        let before = Seen { duration: Some(Duration::from_mins(1)), ..lease(10, Some("other"), 3) };
+        let (mut state, _) = having_read(settings(), before);
+        state.step(Observation::WatchedDeletion { uid: "u".to_owned() }, at(1_000));
+        let uid = "v".to_owned();
+        let made = Seen { uid, duration: None, renewed_micros: None, ..lease(20, holder, transitions) };
+        let actions = state.step(Observation::Watched(made.clone()), at(2_000));
+        assert_eq!(request(&actions), None);
+        let mut taken = None;
+        while taken.is_none() {
+            let wake = state.next_wake().unwrap();
+            let actions = state.step(Observation::Tick, Moment { boot: wake, wall_micros: 0 });
+            taken = matches!(request(&actions), Some(Action::Put(..))).then_some(wake);
+        }
+        assert_eq!(taken, Some(at(62_000).boot), "{made:?}");
+    }
+}

@@ -46,7 +46,8 @@ impl World {
                     candidate.watch.runs = false;
                 }
             }
-            Fault::Delete => {
+            // Whoever comes after cannot know how long the deadline of a deleted Lease was.
+            Fault::Delete if uniform => {
                 self.server.delete();
                 self.show_all();
             }
@@ -59,7 +60,7 @@ impl World {
                 self.server.touch(|lease| lease.duration = lease.duration.map(|_| Duration::from_secs(1)));
                 self.show_all();
             }
-            Fault::ShortenDuration => {}
+            Fault::Delete | Fault::ShortenDuration => {}
             Fault::WallLeap => candidate.clocks.leap(&mut self.dice),
             Fault::Errors => self.errors_until = ends_at,
             Fault::StandAside => {

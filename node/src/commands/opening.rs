@@ -117,7 +117,7 @@ impl Rooms {
         self.catalog.migrate().await?;
         let successor = Successor {
             holder: self.election.holder(),
-            address: config.peer.advertise.clone(),
+            address: config.peer.as_ref().map(|peer| peer.advertise.clone()),
             above: claim.above,
             initial_mode: config.element.mode.unwrap_or(Mode::Edit),
             expected_id: config.element.id,

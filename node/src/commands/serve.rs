@@ -65,7 +65,7 @@ async fn serve(config: &Config, welcome: Option<Welcome>, guard: &Arc<LogGuard>)
     };
     let ports = Ports::open(config).await?;
     let address = ports.address();
-    let state = AppState::starting(ports::front(&process, &keys));
+    let state = AppState::starting(ports::front(&process, &keys, &ports));
     // Spans are sent until the last request has ended.
     let (last, exporting) = (CancellationToken::new(), TaskTracker::new());
     if let Some(export) = export {

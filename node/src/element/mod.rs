@@ -156,12 +156,21 @@ impl Element {
             mode_changed_at: state.file.mode_changed_at,
             configured_mode: self.configured_mode,
             epoch: state.file.epoch,
-            role: self.election.role(),
+            role: self.role_in(state.file.mode),
             master: self.election.master(),
             transition: state.transition.clone(),
             last_transition_id: state.file.last_transition_id.clone(),
             last_rollback_id: state.file.last_rollback_id.clone(),
         }
+    }
+
+    /// What this node is. In a mode without writes every node is equal.
+    pub fn role(&self) -> Role {
+        self.role_in(self.mode())
+    }
+
+    fn role_in(&self, mode: Mode) -> Role {
+        if mode.is_writable() { self.election.role() } else { Role::Standalone }
     }
 
     /// The mode in force.

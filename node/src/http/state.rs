@@ -4,6 +4,7 @@ use std::sync::{Arc, OnceLock};
 
 use super::cors::Cors;
 use super::error::{ApiError, ApiResult};
+use super::forward::Forwarder;
 use super::limits::Limits;
 use crate::catalog::SharedCatalog;
 use crate::config::ConfigItem;
@@ -48,6 +49,8 @@ pub struct Front {
     pub limits: Limits,
     /// Who may call from a browser.
     pub cors: Cors,
+    /// Passes writes on to the master; `None` where no peer port is configured.
+    pub forwarder: Option<Forwarder>,
     /// The effective configuration, secrets masked.
     pub config: Vec<ConfigItem>,
 }

@@ -61,7 +61,7 @@ impl Life<'_> {
     pub(super) fn tell_master(&self) {
         let own = self.mastering.as_ref().and_then(|mastering| mastering.taken_over.as_ref());
         let seen = if let Some(taken_over) = own {
-            let address = self.config.peer.advertise.clone();
+            let address = self.config.peer.as_ref().map(|peer| peer.advertise.clone());
             Some(MasterSeen { holder: self.election.holder(), address, epoch: taken_over.term.epoch })
         } else if self.sealed {
             None
