@@ -17,10 +17,11 @@ use uuid::Uuid;
 use crate::control_plane::Access;
 use crate::database::Schema;
 use crate::link::Target;
+use crate::peers::Peers;
 use crate::{Answer, Bucket, Client, ControlPlane, Database, Link, Make, Node, Setup, Storage, Tokens, Upload};
 
 /// The times of a Lease in tests, in seconds: duration, renew deadline, retry.
-pub const TIMES: (u64, u64, u64) = (3, 2, 1);
+pub const TIMES: (u64, u64, u64) = (4, 3, 1);
 const NAMESPACE: &str = "default";
 /// How long the nodes may take to have a master, on a machine that is busy.
 const MASTER_PATIENCE: Duration = Duration::from_mins(1);
@@ -32,6 +33,7 @@ pub struct Replicas {
     /// Each node's ways out.
     pub ways: Vec<Ways>,
     lease: String,
+    _peers: Peers,
     // Dropped last: the folder of files that all share.
     _volume: Option<tempfile::TempDir>,
 }
@@ -63,6 +65,7 @@ impl Replicas {
         } else {
             (Storage::Bucket(Arc::new(tokio::task::block_in_place(Bucket::new)?)), None)
         };
+        let peers = Peers::new(count)?;
         let element = Uuid::new_v4().to_string();
         let (mut nodes, mut ways) = (Vec::new(), Vec::new());
         for number in 0..count {
@@ -84,6 +87,7 @@ impl Replicas {
                 .setting("election.lease_duration_seconds", TIMES.0)
                 .setting("election.renew_deadline_seconds", TIMES.1)
                 .setting("election.retry_period_seconds", TIMES.2);
+            setup = peers.join(setup, number)?;
             if let Some(store) = &ways_of_it.store {
                 setup = setup.setting("storage.s3.endpoint", format!("http://{}", store.address()));
             }
@@ -95,7 +99,7 @@ impl Replicas {
             nodes.push(node);
             ways.push(ways_of_it);
         }
-        Ok(Self { nodes, ways, lease, _volume: volume })
+        Ok(Self { nodes, ways, lease, _peers: peers, _volume: volume })
     }
 
     /// The same, started and with a master that takes writes.

@@ -37,7 +37,6 @@ async fn a_frozen_master_changes_nothing_when_it_wakes(make: Make) -> Result<()>
     )
     .await?;
     write(&replicas, &mut ledger, frozen, "after").await?;
-    ensure!(replicas.master().await? == other, "the old master is the master again");
     all_is_well(&mut replicas, &ledger).await
 }
 

@@ -12,7 +12,7 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, ensure};
 use serde_json::Value;
-use storage_element_e2e::replicas::{TIMES, upload_somewhere};
+use storage_element_e2e::replicas::upload_somewhere;
 use storage_element_e2e::{Answer, Content, Ledger, Make, Node, Replicas, Upload, check};
 
 /// A small file that carries its label.
@@ -33,6 +33,15 @@ async fn write(replicas: &Replicas, ledger: &mut Ledger, first: usize, label: &s
 /// Every file is as it was acknowledged, seen through each of these nodes; then all nodes end, and what they left behind
 /// is in order.
 async fn all_is_well(replicas: &mut Replicas, ledger: &Ledger) -> Result<()> {
+    every_file_is_there(replicas, ledger).await?;
+    let node = &replicas.nodes[0];
+    check::storage_is_tidy(node).await?;
+    tokio::task::block_in_place(|| check::verify_finds_nothing(node))?;
+    Ok(())
+}
+
+/// Every file is as it was acknowledged, seen through each of these nodes; then all nodes end.
+async fn every_file_is_there(replicas: &mut Replicas, ledger: &Ledger) -> Result<()> {
     let master = replicas.master().await?;
     check::wal_is_settled(&replicas.nodes[master]).await?;
     for node in &replicas.nodes {
@@ -42,9 +51,6 @@ async fn all_is_well(replicas: &mut Replicas, ledger: &Ledger) -> Result<()> {
     for node in &mut replicas.nodes {
         tokio::task::block_in_place(|| node.stop())?;
     }
-    let node = &replicas.nodes[0];
-    check::storage_is_tidy(node).await?;
-    tokio::task::block_in_place(|| check::verify_finds_nothing(node))?;
     Ok(())
 }
 
@@ -65,11 +71,6 @@ fn logged(node: &Node, message: &str) -> Result<String> {
     let told = lines.filter(|line| line["message"].as_str().is_some_and(|text| text.contains(message)));
     let last = told.last().with_context(|| format!("the log never says {message:?}:\n{}", node.log_tail()))?;
     Ok(last["timestamp"].as_str().context("a line without a time")?.to_owned())
-}
-
-/// Times are held to where a Lease's own times make them.
-fn within_the_lease_and(slack: Duration) -> Duration {
-    Duration::from_secs(TIMES.0) + slack
 }
 
 /// Makes a test for a shared folder and one for a bucket of each function.

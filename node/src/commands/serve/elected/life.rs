@@ -47,6 +47,8 @@ pub(super) struct Life<'a> {
     pub(super) work: JoinSet<Step>,
     /// Since when the row allows writes and `element.json` does not.
     pub(super) contradicting: Option<Instant>,
+    /// Since when the element has a row and no `element.json`.
+    pub(super) without_file: Option<Instant>,
     pub(super) sealed: bool,
 }
 
@@ -90,6 +92,7 @@ impl<'a> Life<'a> {
             over: None,
             work: JoinSet::new(),
             contradicting: None,
+            without_file: None,
             sealed: false,
         }
     }

@@ -20,6 +20,9 @@ use crate::model::Term;
 /// one after the other.
 const MODE_SETTLES: Duration = Duration::from_secs(5);
 
+/// How long `element.json` may be absent beside a row of the element before the volume is taken for the wrong one.
+const FILE_COMES: Duration = Duration::from_secs(30);
+
 impl Life<'_> {
     /// The row was looked at.
     pub(super) async fn saw(&mut self) -> Result<(), CommandError> {
@@ -61,6 +64,10 @@ impl Life<'_> {
     /// Serves reads, if storage and catalog belong together.
     async fn begin_serving(&mut self, row: &ConfigRow, file: Option<&ElementFile>) -> Result<(), CommandError> {
         let Some(file) = file else {
+            // It was looked for before the row was read: a master that has just made both is no reason to give up.
+            if self.without_file.get_or_insert_with(Instant::now).elapsed() < FILE_COMES {
+                return Ok(());
+            }
             return Err(CommandError::Other(format!(
                 "the catalog belongs to element {}, but the storage {} has no .element/element.json: is the right volume \
                  mounted?",
