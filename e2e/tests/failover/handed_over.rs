@@ -88,11 +88,11 @@ async fn a_master_told_to_stop_hands_over(make: Make) -> Result<()> {
         println!("{make:?}: from SIGTERM to the next accepted write {took:?}");
         let status = tokio::task::block_in_place(|| replicas.nodes[master].wait(Duration::from_secs(30)))?;
         ensure!(status.is_some_and(|status| status.success()), "it ended with {status:?}");
-        let (released, opened) = (
-            logged(&replicas.nodes[master], "the candidacy is over")?,
+        let (told, opened) = (
+            logged(&replicas.nodes[master], "stopping: running writes finish")?,
             logged(&replicas.nodes[other], "open for writes")?,
         );
-        ensure!(released < opened, "released at {released}, and taken at {opened}");
+        ensure!(told < opened, "told at {told}, and another was open at {opened}");
         let after = info(&replicas.nodes[other]).await.unwrap_or_default()["epoch"].as_u64();
         ensure!(after > before, "the epoch went from {before:?} to {after:?}");
         replicas.nodes[master].spawn()?;
