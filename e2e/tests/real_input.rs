@@ -31,7 +31,7 @@ struct Extent {
 const fn extent(make: Make) -> Extent {
     match make {
         Make::SqliteLocal => Extent { files: 5_000, kills: 12, huge_bytes: 2 << 30 },
-        _ => Extent { files: 1_500, kills: 6, huge_bytes: 256 << 20 },
+        _ => Extent { files: 1_000, kills: 5, huge_bytes: 128 << 20 },
     }
 }
 
