@@ -238,7 +238,10 @@ pub async fn upload_somewhere(clients: &[Client], first: usize, upload: &Upload)
 }
 
 /// Makes the Lease, as the operator does, and an account that may get, update and watch this one and nothing else.
-async fn lease_for(plane: &ControlPlane, name: &str) -> Result<Access> {
+///
+/// # Errors
+/// When the API server refuses.
+pub async fn lease_for(plane: &ControlPlane, name: &str) -> Result<Access> {
     let client = plane.admin().client().await?;
     let post = PostParams::default();
     let metadata = json!({"name": name, "namespace": NAMESPACE});

@@ -53,9 +53,16 @@ impl Access {
     /// # Errors
     /// When the file is no kubeconfig.
     pub async fn client(&self) -> Result<Client> {
+        Ok(Client::try_from(self.config().await?)?)
+    }
+
+    /// What a client is made of.
+    ///
+    /// # Errors
+    /// When the file is no kubeconfig.
+    pub async fn config(&self) -> Result<Config> {
         let file = Kubeconfig::read_from(&self.path)?;
-        let config = Config::from_custom_kubeconfig(file, &KubeConfigOptions::default()).await?;
-        Ok(Client::try_from(config)?)
+        Ok(Config::from_custom_kubeconfig(file, &KubeConfigOptions::default()).await?)
     }
 
     /// The same one, whose way to the API server leads over `link`, which can be cut.
