@@ -1,5 +1,6 @@
 //! Opening an element: locks, storage, catalog, takeover, settling, and the rebuild that may be due.
 
+use std::io::ErrorKind;
 use std::sync::Arc;
 
 use storage_element_crds::Mode;
@@ -10,7 +11,7 @@ use super::{database, place};
 use crate::catalog::{CatalogError, SharedCatalog};
 use crate::config::Config;
 use crate::election::{Election, Role};
-use crate::element::{Adoption, CapacityRules, Element, ElementParts, RetentionRules, Threshold};
+use crate::element::{Adoption, CapacityRules, Element, ElementParts, Missing, RetentionRules, Threshold};
 use crate::failpoint;
 use crate::files::{FileLimits, Files, FilesParts};
 use crate::jobs::{self, JobError, Progress, RebuildReport};
@@ -34,6 +35,30 @@ pub(super) enum OpeningError {
     Rebuild(#[from] JobError),
     #[error(transparent)]
     Injected(#[from] std::io::Error),
+}
+
+impl OpeningError {
+    /// The part on a server that cannot be reached now, if that is all: it may come back, and it is worth to wait.
+    pub(super) fn missing(&self, config: &Config) -> Option<Missing> {
+        let catalog = |error: &CatalogError| {
+            let away = matches!(error, CatalogError::Unavailable { .. }) && config.database.postgres.is_some();
+            away.then(|| Missing::Database(error.to_string()))
+        };
+        let storage = |error: &StorageError| {
+            let away = matches!(error, StorageError::Io { source, .. } if source.kind() == ErrorKind::NotConnected)
+                && config.storage.s3.is_some();
+            away.then(|| Missing::Storage(error.to_string()))
+        };
+        match self {
+            Self::Catalog(error)
+            | Self::Takeover(TakeoverError::Catalog(error))
+            | Self::Settle(SettleError::Catalog(error)) => catalog(error),
+            Self::Storage(error)
+            | Self::Takeover(TakeoverError::Storage(error))
+            | Self::Settle(SettleError::Storage(error)) => storage(error),
+            _ => None,
+        }
+    }
 }
 
 /// Storage and catalog of one element, locked for this process.

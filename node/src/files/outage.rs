@@ -9,6 +9,9 @@ use super::Files;
 
 /// How often a catalog that does not answer is asked again.
 const ASK_EVERY: Duration = Duration::from_millis(250);
+/// How often a catalog that nobody has found silent is asked, and how long it may take: so that not each reader has to
+/// find out by waiting.
+const LOOK_EVERY: Duration = Duration::from_secs(2);
 
 impl Files {
     /// Watches over outages of the catalog until told to stop: after each one settles, and only then lets reads take the
@@ -16,7 +19,13 @@ impl Files {
     pub async fn watch_catalog(self, stop: CancellationToken) {
         let watch = async {
             loop {
-                self.inner.element.catalog_distrusted().await;
+                tokio::select! {
+                    () = self.inner.element.catalog_distrusted() => {}
+                    () = self.silence() => {
+                        self.inner.element.distrust_catalog();
+                        continue;
+                    }
+                }
                 tracing::warn!("the catalog does not answer: reads by id go on from the attr files");
                 while !self.settled_again().await {
                     tokio::time::sleep(ASK_EVERY).await;
@@ -26,6 +35,17 @@ impl Files {
             }
         };
         let _ = stop.run_until_cancelled(watch).await;
+    }
+
+    /// Returns when the catalog, trusted so far, does not answer.
+    async fn silence(&self) {
+        loop {
+            tokio::time::sleep(LOOK_EVERY).await;
+            let answers = tokio::time::timeout(LOOK_EVERY, self.inner.catalog.ping()).await;
+            if self.inner.element.catalog_trusted() && !matches!(answers, Ok(Ok(()))) {
+                return;
+            }
+        }
     }
 
     /// Whether the catalog answers and knows everything that was under way when it did not.
