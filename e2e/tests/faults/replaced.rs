@@ -1,0 +1,1 @@
+//! A part that is exchanged for something else.
