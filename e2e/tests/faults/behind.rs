@@ -30,7 +30,7 @@ impl Behind {
     /// A node of this make, started in fair weather. With `server` its catalog is there. Where the session with the lock
     /// does not pass unharmed, the node ends when that is lost.
     pub fn start(make: Make, seed: u64, server: Option<&Arc<Postgres>>, locks: Locks) -> Result<Self> {
-        let mut setup = Setup::new().make(make);
+        let mut setup = Setup::new().make(make).setting("logging.level", "warn");
         let mut database = None;
         if !make.is_sqlite() {
             let schema = server.map_or_else(Schema::shared, Schema::on);
