@@ -7,9 +7,11 @@ use storage_element_crds::Mode;
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
-use super::{database, place};
+use super::place::{self, Guard};
+use super::database;
 use crate::catalog::{CatalogError, SharedCatalog};
 use crate::config::Config;
+use crate::election::claim::{Pace, StorageClaim};
 use crate::election::{Election, Role};
 use crate::element::{Adoption, CapacityRules, Element, ElementParts, Missing, RetentionRules, Threshold};
 use crate::failpoint;
@@ -79,8 +81,14 @@ pub(super) struct Opened {
 
 /// Takes the locks, then opens storage and catalog. The catalog's schema is not looked at yet.
 pub(super) async fn lock(config: &Config) -> Result<Locked, OpeningError> {
-    let (storage, volume) = place::open(config).await?;
-    let (catalog, election) = database::lock(config, storage.as_ref(), volume).await?;
+    let (storage, guard) = place::open(config).await?;
+    let (catalog, mut election) = database::lock(config, storage.as_ref(), guard.file()).await?;
+    if let Guard::Claim(place) = guard {
+        // After the catalog's lock: with that, whoever had it before is known to be gone.
+        let catalog = database::digest(config);
+        let claim = StorageClaim::stand(place, &election.holder(), &catalog, Pace::default()).await?;
+        election = election.with_remote(Box::new(claim));
+    }
     Ok(Locked { storage, catalog, election: Arc::new(election) })
 }
 

@@ -118,5 +118,6 @@ impl Running {
         if let Err(error) = self.opened.locked.storage.end_term(self.opened.term()).await {
             tracing::warn!(%error, "the staging folder stays");
         }
+        self.opened.locked.election.release().await;
     }
 }

@@ -5,6 +5,7 @@
 //! tombstones and rewrites while its transactions are settled.
 
 mod attrs;
+mod claim;
 mod client;
 mod crc;
 mod credentials;
@@ -30,13 +31,14 @@ use tokio::sync::Semaphore;
 use tokio::sync::mpsc::Sender;
 use uuid::Uuid;
 
+use self::claim::ClaimObject;
 pub use self::client::{Patience, S3Options};
 use self::element_file::ElementFileSeen;
 use self::listing::Listings;
 use self::new_file::{MEMORY_MIB, NewS3File};
 use self::store::Store;
 use super::{
-    AttrOnDisk, DataOrder, DataStat, DataStream, Found, NewFile, PublishError, Space, Storage, StorageError,
+    AttrOnDisk, ClaimPlace, DataOrder, DataStat, DataStream, Found, NewFile, PublishError, Space, Storage, StorageError,
     StorageResult,
 };
 use crate::failpoint;
@@ -69,6 +71,13 @@ impl S3Storage {
             element_file: ElementFileSeen::default(),
             staged: Mutex::default(),
         })
+    }
+}
+
+impl S3Storage {
+    /// Where processes say that they serve this prefix.
+    pub fn claim_place(&self) -> Arc<dyn ClaimPlace> {
+        Arc::new(ClaimObject(Arc::clone(&self.store)))
     }
 }
 
