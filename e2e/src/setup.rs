@@ -13,13 +13,13 @@ use crate::storage::Storage;
 use crate::{Bucket, Make, Node, Tokens, binaries};
 
 /// Levels so close to nothing that no disk reaches them.
-const CAPACITY: [(&str, f64); 6] = [
-    ("capacity.warning_percent", 0.0002),
-    ("capacity.warning_bytes", 0.0),
-    ("capacity.critical_percent", 0.0001),
-    ("capacity.critical_bytes", 0.0),
-    ("capacity.full_percent", 0.0),
-    ("capacity.full_bytes", 0.0),
+const CAPACITY: [(&str, &str); 6] = [
+    ("capacity.warning_percent", "0.0002"),
+    ("capacity.warning_bytes", "0"),
+    ("capacity.critical_percent", "0.0001"),
+    ("capacity.critical_bytes", "0"),
+    ("capacity.full_percent", "0"),
+    ("capacity.full_bytes", "0"),
 ];
 
 /// The choices for a node. Everything left alone has a default: mode `edit`, an element id of its own, a volume and a
