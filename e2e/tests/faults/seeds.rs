@@ -18,8 +18,11 @@ use super::workload::{self, Crew};
 const SEEDS: u64 = 8;
 /// Seeds at a time: faults are mostly waited for.
 const AT_ONCE: usize = 4;
-const WORKERS: u64 = 4;
+const WORKERS: u64 = 6;
 const ROUGH_FOR: Duration = Duration::from_secs(4);
+/// So many faults make a seed worth its name.
+const FAULTS_LEAST: u64 = 5;
+const ROUNDS_MOST: u32 = 5;
 
 #[test]
 fn nothing_acknowledged_is_lost_and_nothing_half_done_is_seen() {
@@ -78,7 +81,14 @@ fn run(seed: u64) -> Result<String> {
 async fn weather(seed: u64, behind: &mut Behind, account: &Account) -> Result<String> {
     behind.set(Weather::Rough);
     let crew = Crew::of(&behind.node)?;
-    let starts = behind.supervised(workload::busy(&crew, account, seed, WORKERS, ROUGH_FOR)).await?;
+    let mut starts = 0;
+    for _ in 0..ROUNDS_MOST {
+        starts += behind.supervised(workload::busy(&crew, account, seed, WORKERS, ROUGH_FOR)).await?;
+        // On a busy machine little passes in a while.
+        if behind.faults() >= FAULTS_LEAST {
+            break;
+        }
+    }
     behind.set(Weather::Fair);
     behind.quiet().await?;
     behind.recovered().await?;
