@@ -3,6 +3,11 @@
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
+/// Events of a burst of faults, how many of them are faults, and one in how many stretches of events is one.
+const BURST_EVENTS: u64 = 24;
+const BURST_PER_MILLE: u64 = 900;
+const BURST_EVERY: u64 = 8;
+
 /// Where decisions come from.
 #[derive(Debug)]
 pub(super) struct Dice {
@@ -28,7 +33,13 @@ impl Dice {
     pub(super) fn next(&self) -> Option<Roll> {
         let event = self.events.fetch_add(1, Ordering::Relaxed);
         let mut roll = Roll { state: self.seed ^ mix(event.wrapping_add(1)) };
-        (roll.below(1000) < self.per_mille).then_some(roll)
+        (roll.below(1000) < self.per_mille(event)).then_some(roll)
+    }
+
+    /// Faults come in bursts too: one that is over at the next try proves little.
+    fn per_mille(&self, event: u64) -> u64 {
+        let burst = mix(self.seed.rotate_left(17) ^ (event / BURST_EVENTS)) % BURST_EVERY == 0;
+        if burst { BURST_PER_MILLE } else { self.per_mille }
     }
 }
 

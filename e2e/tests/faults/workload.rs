@@ -85,6 +85,7 @@ impl<'a> Worker<'a> {
         }
         if self.account.uploaded(&label, &sha256, answer.as_ref())? {
             self.files.push(label);
+            self.see(self.files.len() - 1).await.context("right after its upload")?;
         }
         Ok(())
     }
@@ -96,7 +97,14 @@ impl<'a> Worker<'a> {
         if let Some(answer) = answer.as_ref().filter(|answer| answer.status != 200) {
             may_fail("a change", answer)?;
         }
-        self.account.described(&label, &description, answer.as_ref())
+        self.account.described(&label, &description, answer.as_ref())?;
+        if answer.is_none_or(|answer| answer.status != 200) {
+            return Ok(());
+        }
+        let seen = patiently(self.crew.user.metadata(&self.account.id(&label)?)).await;
+        let Some(seen) = seen.filter(|answer| answer.status == 200) else { return Ok(()) };
+        ensure!(seen.json()?["description"] == description.as_str(), "right after it was {description:?}: {seen}");
+        Ok(())
     }
 
     async fn delete(&mut self, index: usize) -> Result<()> {
@@ -110,6 +118,11 @@ impl<'a> Worker<'a> {
         // Whether it is gone is only known when it was said: from then on nobody may see it, until then nobody asks.
         if refused.is_some_and(|answer| answer.code() != "OUTCOME_UNKNOWN") {
             self.files.push(label);
+        } else if answer.is_some_and(|answer| answer.status == 204)
+            && let Some(seen) = patiently(self.crew.user.metadata(&self.account.id(&label)?)).await
+            && seen.status != 404
+        {
+            may_fail(&format!("the metadata of {label}, which was deleted,"), &seen)?;
         }
         Ok(())
     }
