@@ -10,10 +10,10 @@ use tokio::net::TcpStream;
 use tokio::sync::watch;
 use tokio::time::sleep;
 
+use super::Weather;
 use super::dice::Dice;
 use super::http::{Message, Reader};
 use super::serving::Serving;
-use super::Weather;
 
 const LEAST_DELAY: Duration = Duration::from_millis(2);
 const LONGEST_DELAY: Duration = Duration::from_millis(600);

@@ -14,6 +14,9 @@ const WORKERS: u64 = 4;
 /// Work before, during and after.
 const A_WHILE: Duration = Duration::from_secs(2);
 
+/// How long a read by id may take that is the first to notice.
+const FIRST_READS: Duration = Duration::from_secs(30);
+
 /// A file that is there before anything fails.
 struct Before {
     id: String,
@@ -78,6 +81,9 @@ async fn the_database(make: Make, weather: Weather) -> Result<()> {
     let before = before(&crew, &account).await?;
     let begin = |behind: &Behind| behind.database.as_ref().map_or((), |proxy| proxy.set(weather));
     outage(&mut behind, &account, 10, begin, async |crew| {
+        // The first ones find out by waiting, and not for long.
+        let first = futures_util::future::try_join_all((0..4).map(|_| before.is_read(crew)));
+        tokio::time::timeout(FIRST_READS, first).await.context("the first reads by id hang")??;
         until("readiness names the database", async || Ok(part(&crew.user, "database").await?.0 == "failed")).await?;
         ensure!(part(&crew.user, "storage").await?.0 == "ok", "the storage is not at fault");
         until("files are read by id", async || before.is_read(crew).await.map(|()| true)).await?;
@@ -166,12 +172,18 @@ async fn both_gone_at_once_are_both_named_and_come_back() -> Result<()> {
     let (mut behind, account) = (Behind::start(Make::PostgresS3, 5, None, Locks::Pass)?, Account::default());
     let crew = Crew::of(&behind.node)?;
     before(&crew, &account).await?;
-    outage(&mut behind, &account, 50, |behind| behind.set(Weather::Gone), async |crew| {
-        until("readiness names both", async || {
-            let (database, storage) = (part(&crew.user, "database").await?, part(&crew.user, "storage").await?);
-            Ok(database.0 == "failed" && storage.0 == "failed")
-        })
-        .await
-    })
+    outage(
+        &mut behind,
+        &account,
+        50,
+        |behind| behind.set(Weather::Gone),
+        async |crew| {
+            until("readiness names both", async || {
+                let (database, storage) = (part(&crew.user, "database").await?, part(&crew.user, "storage").await?);
+                Ok(database.0 == "failed" && storage.0 == "failed")
+            })
+            .await
+        },
+    )
     .await
 }

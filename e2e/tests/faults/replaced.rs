@@ -125,7 +125,8 @@ async fn an_empty_storage_with_a_catalog_that_is_not_is_refused() -> Result<()> 
         }
         refused(&mut node, &["is the right volume mounted", &id])?;
         // Not a byte was written to either.
-        let written: Vec<String> = node.storage().names().await?.into_keys().filter(|name| name.ends_with(".json")).collect();
+        let written: Vec<String> =
+            node.storage().names().await?.into_keys().filter(|name| name.ends_with(".json")).collect();
         ensure!(written.is_empty(), "it wrote {written:?}");
     }
     Ok(())
@@ -140,7 +141,8 @@ async fn two_elements_in_one_schema_are_refused() -> Result<()> {
     refused(&mut second, &["is served by another process"])?;
     first.stop()?;
     refused(&mut second, &["the configuration names element", &first_id])?;
-    let mut nameless = Make::PostgresS3.setup().database(first.database().clone()).setting("element.id", Value::Null).prepare()?;
+    let mut nameless =
+        Make::PostgresS3.setup().database(first.database().clone()).setting("element.id", Value::Null).prepare()?;
     refused(&mut nameless, &[&first_id, "is the right volume mounted"])?;
     // One that has files of its own.
     let mut third = Make::PostgresS3.setup().start()?;

@@ -46,7 +46,6 @@ fn nothing_acknowledged_is_lost_and_nothing_half_done_is_seen() {
                             told.lock().unwrap().push(line);
                         }
                         Err(error) => {
-
                             failed.lock().unwrap().push(format!("FAULT_SEED={seed} ({:?}): {error:#}", make(seed).0));
                         }
                     }
@@ -55,7 +54,13 @@ fn nothing_acknowledged_is_lost_and_nothing_half_done_is_seen() {
         }
     });
     let failed = failed.into_inner().unwrap();
-    assert!(failed.is_empty(), "{} of {} seeds failed; each replays with\n{}", failed.len(), seeds.count(), failed.join("\n"));
+    assert!(
+        failed.is_empty(),
+        "{} of {} seeds failed; each replays with\n{}",
+        failed.len(),
+        seeds.count(),
+        failed.join("\n")
+    );
 }
 
 /// Which make a seed runs on, and whether the session with the lock suffers too: then the node ends, and is started anew.
@@ -110,7 +115,9 @@ async fn verified(behind: &Behind) -> Result<Value> {
     let report = job::run(&admin, "/api/v1/admin/cache/verify", Some(&json!({"deep": true}))).await?;
     let late = behind.store.as_ref().map_or_else(Vec::new, |store| store.late());
     let writes = |told: &&String| {
-        (told.starts_with("PUT ") || told.starts_with("POST ")) && !told.contains(".attr.json") && !told.contains("/.element/")
+        (told.starts_with("PUT ") || told.starts_with("POST "))
+            && !told.contains(".attr.json")
+            && !told.contains("/.element/")
     };
     let late = late.iter().filter(writes).count() as u64;
     for (name, found) in report.as_object().context("a report")? {

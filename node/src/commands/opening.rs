@@ -7,8 +7,8 @@ use storage_element_crds::Mode;
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
-use super::place::{self, Guard};
 use super::database;
+use super::place::{self, Guard};
 use crate::catalog::{CatalogError, SharedCatalog};
 use crate::config::Config;
 use crate::election::claim::{Pace, StorageClaim};

@@ -51,12 +51,7 @@ impl StorageClaim {
     ///
     /// # Errors
     /// [`StorageError::Locked`] when another process serves it.
-    pub async fn stand(
-        place: Arc<dyn ClaimPlace>,
-        process: &str,
-        catalog: &str,
-        pace: Pace,
-    ) -> StorageResult<Self> {
+    pub async fn stand(place: Arc<dyn ClaimPlace>, process: &str, catalog: &str, pace: Pace) -> StorageResult<Self> {
         let mut record = Record::new(process, catalog);
         let found = place.look().await?;
         let seen = if has_to_be_watched(found.as_ref(), catalog) {

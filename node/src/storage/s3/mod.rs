@@ -38,8 +38,8 @@ use self::listing::Listings;
 use self::new_file::{MEMORY_MIB, NewS3File};
 use self::store::Store;
 use super::{
-    AttrOnDisk, ClaimPlace, DataOrder, DataStat, DataStream, Found, NewFile, PublishError, Space, Storage, StorageError,
-    StorageResult,
+    AttrOnDisk, ClaimPlace, DataOrder, DataStat, DataStream, Found, NewFile, PublishError, Space, Storage,
+    StorageError, StorageResult,
 };
 use crate::failpoint;
 use crate::model::{Epoch, OperationType, StoragePath, Term, TransactionId};
