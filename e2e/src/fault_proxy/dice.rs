@@ -3,10 +3,11 @@
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
-/// Events of a burst of faults, how many of them are faults, and one in how many stretches of events is one.
-const BURST_EVENTS: u64 = 24;
+/// Faults come in bursts too, as one that is over at the next try proves little: of all stretches of so many events an
+/// eighth are bursts, in which most events are faults, and an eighth are storms, in which nothing gets through in time.
+const STRETCH_EVENTS: u64 = 24;
+const STRETCHES: u64 = 16;
 const BURST_PER_MILLE: u64 = 900;
-const BURST_EVERY: u64 = 8;
 
 /// Where decisions come from.
 #[derive(Debug)]
@@ -20,6 +21,8 @@ pub(super) struct Dice {
 #[derive(Clone, Debug)]
 pub(super) struct Roll {
     state: u64,
+    /// Nothing gets through in time, and what gets through later matters.
+    pub(super) storm: bool,
 }
 
 impl Dice {
@@ -32,14 +35,13 @@ impl Dice {
     /// What happens to the next event, if anything.
     pub(super) fn next(&self) -> Option<Roll> {
         let event = self.events.fetch_add(1, Ordering::Relaxed);
-        let mut roll = Roll { state: self.seed ^ mix(event.wrapping_add(1)) };
-        (roll.below(1000) < self.per_mille(event)).then_some(roll)
-    }
-
-    /// Faults come in bursts too: one that is over at the next try proves little.
-    fn per_mille(&self, event: u64) -> u64 {
-        let burst = mix(self.seed.rotate_left(17) ^ (event / BURST_EVENTS)) % BURST_EVERY == 0;
-        if burst { BURST_PER_MILLE } else { self.per_mille }
+        let (per_mille, storm) = match mix(self.seed.rotate_left(17) ^ (event / STRETCH_EVENTS)) % STRETCHES {
+            0 | 1 => (BURST_PER_MILLE, false),
+            2 | 3 => (1000, true),
+            _ => (self.per_mille, false),
+        };
+        let mut roll = Roll { state: self.seed ^ mix(event.wrapping_add(1)), storm };
+        (roll.below(1000) < per_mille).then_some(roll)
     }
 }
 

@@ -93,10 +93,10 @@ fn chunks_end(bytes: &[u8]) -> Option<usize> {
         if size == 0 {
             // Trailers, then an empty line.
             let trailers = &bytes[at..];
-            return match trailers.starts_with(b"\r\n") {
-                true => Some(at + 2),
-                false => trailers.windows(4).position(|window| window == b"\r\n\r\n").map(|end| at + end + 4),
-            };
+            if trailers.starts_with(b"\r\n") {
+                return Some(at + 2);
+            }
+            return trailers.windows(4).position(|window| window == b"\r\n\r\n").map(|end| at + end + 4);
         }
         at += size + 2;
         if at > bytes.len() {

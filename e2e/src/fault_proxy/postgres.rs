@@ -22,6 +22,7 @@ use crate::Postgres;
 const LINGER: Duration = Duration::from_secs(5);
 const LEAST_DELAY: Duration = Duration::from_millis(2);
 const LONGEST_DELAY: Duration = Duration::from_millis(600);
+const LATE_LEAST: Duration = Duration::from_millis(400);
 const LATEST: Duration = Duration::from_millis(2500);
 /// The protocol's own number in a start-up message (3.0 and 3.2): anything else asks for encryption or cancels.
 const MAJOR_PROTOCOL: u16 = 3;
@@ -207,6 +208,9 @@ impl Shared {
         }
         let mut roll = self.dice.next()?;
         self.faults.fetch_add(1, Ordering::Relaxed);
+        if roll.storm {
+            return Some(Fault::Late(roll.time(LATE_LEAST, LATEST)));
+        }
         Some(match roll.below(100) {
             0..40 => Fault::Delay(roll.time(LEAST_DELAY, LONGEST_DELAY)),
             40..52 => Fault::Cut,

@@ -17,6 +17,7 @@ use super::serving::Serving;
 
 const LEAST_DELAY: Duration = Duration::from_millis(2);
 const LONGEST_DELAY: Duration = Duration::from_millis(600);
+const LATE_LEAST: Duration = Duration::from_millis(800);
 const LATEST: Duration = Duration::from_secs(4);
 
 /// A proxy before an S3 store. It ends when it is dropped.
@@ -204,6 +205,12 @@ impl Shared {
     fn fault(&self, request: &Message) -> Option<Fault> {
         let mut roll = self.dice.next()?;
         self.faults.fetch_add(1, Ordering::Relaxed);
+        if roll.storm {
+            // What depends on what stands there comes when its sender has long decided that it does not.
+            let conditional = request.header("if-none-match").or_else(|| request.header("if-match")).is_some();
+            let late = conditional && request.method() == "PUT";
+            return Some(if late { Fault::Late(roll.time(LATE_LEAST, LATEST)) } else { Fault::Refused(503) });
+        }
         Some(match roll.below(100) {
             0..20 => Fault::Delay(roll.time(LEAST_DELAY, LONGEST_DELAY)),
             20..30 => Fault::Refused(503),
