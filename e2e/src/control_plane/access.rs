@@ -18,12 +18,6 @@ pub struct Access {
     path: PathBuf,
 }
 
-/// How somebody proves who they are.
-pub(crate) enum Credential<'a> {
-    Certificate(&'a Signed),
-    Token(&'a str),
-}
-
 impl Access {
     /// One that exists.
     pub(super) fn of(path: PathBuf) -> Self {
@@ -31,13 +25,8 @@ impl Access {
     }
 
     /// Writes a kubeconfig.
-    pub(crate) fn write(path: PathBuf, server: &str, authority: &Path, credential: &Credential) -> Result<Self> {
-        let user = match credential {
-            Credential::Certificate(signed) => {
-                json!({"client-certificate": signed.certificate, "client-key": signed.key})
-            }
-            Credential::Token(token) => json!({"token": token}),
-        };
+    pub(crate) fn write(path: PathBuf, server: &str, authority: &Path, signed: &Signed) -> Result<Self> {
+        let user = json!({"client-certificate": signed.certificate, "client-key": signed.key});
         let cluster = json!({"server": server, "certificate-authority": authority});
         write(&path, &cluster, &user)?;
         Ok(Self { path })

@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use async_trait::async_trait;
+use sha2::{Digest, Sha256};
 use uuid::Uuid;
 
 use super::opening::OpeningError;
@@ -69,6 +70,20 @@ async fn in_file(path: &Path, volume: Option<PathBuf>) -> Result<(SharedCatalog,
     }
     let election = LockElection::acquire(&volume.into_iter().chain([beside(path)]).collect::<Vec<_>>())?;
     Ok((Arc::new(SqliteCatalog::open(path, SqliteOptions::default()).await?), election))
+}
+
+/// A digest of where the catalog is: two processes with the same one exclude each other by its lock. It holds no secret.
+pub(super) fn digest(config: &Config) -> String {
+    let place = match &config.database.postgres {
+        Some(postgres) => format!("{} {}", postgres.url.expose(), postgres.schema),
+        None => {
+            let path = &config.database.sqlite.path;
+            std::path::absolute(path).unwrap_or_else(|_| path.clone()).display().to_string()
+        }
+    };
+    // A path, and a server called localhost, are other ones on another machine.
+    let host = rustix::system::uname().nodename().to_string_lossy().into_owned();
+    hex::encode(&Sha256::digest(format!("{host} {place}"))[..16])
 }
 
 /// `PATH.lock`: one process for one SQLite file, whatever volume it is used with.

@@ -1,16 +1,19 @@
 //! Opening an element: locks, storage, catalog, takeover, settling, and the rebuild that may be due.
 
+use std::io::ErrorKind;
 use std::sync::Arc;
 
 use storage_element_crds::Mode;
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
-use super::{database, place};
+use super::database;
+use super::place::{self, Guard};
 use crate::catalog::{CatalogError, SharedCatalog};
 use crate::config::Config;
 use crate::election::Election;
-use crate::element::{Adoption, CapacityRules, Element, ElementFile, ElementParts, RetentionRules, Threshold};
+use crate::election::claim::{Pace, StorageClaim};
+use crate::element::{Adoption, CapacityRules, Element, ElementFile, ElementParts, Missing, RetentionRules, Threshold};
 use crate::failpoint;
 use crate::files::{FileLimits, Files, FilesParts};
 use crate::jobs::{self, JobError, Progress, RebuildReport};
@@ -34,6 +37,30 @@ pub(super) enum OpeningError {
     Rebuild(#[from] JobError),
     #[error(transparent)]
     Injected(#[from] std::io::Error),
+}
+
+impl OpeningError {
+    /// The part on a server that cannot be reached now, if that is all: it may come back, and it is worth to wait.
+    pub(super) fn missing(&self, config: &Config) -> Option<Missing> {
+        let catalog = |error: &CatalogError| {
+            let away = matches!(error, CatalogError::Unavailable { .. }) && config.database.postgres.is_some();
+            away.then(|| Missing::Database(error.to_string()))
+        };
+        let storage = |error: &StorageError| {
+            let away = matches!(error, StorageError::Io { source, .. } if source.kind() == ErrorKind::NotConnected)
+                && config.storage.s3.is_some();
+            away.then(|| Missing::Storage(error.to_string()))
+        };
+        match self {
+            Self::Catalog(error)
+            | Self::Takeover(TakeoverError::Catalog(error))
+            | Self::Settle(SettleError::Catalog(error)) => catalog(error),
+            Self::Storage(error)
+            | Self::Takeover(TakeoverError::Storage(error))
+            | Self::Settle(SettleError::Storage(error)) => storage(error),
+            _ => None,
+        }
+    }
 }
 
 /// Storage and catalog of one element, locked for this process.
@@ -68,8 +95,14 @@ pub(super) struct Claim {
 
 /// Takes the locks, then opens storage and catalog. The catalog's schema is not looked at yet.
 pub(super) async fn lock(config: &Config) -> Result<Locked, OpeningError> {
-    let (storage, volume) = place::open(config).await?;
-    let (catalog, election) = database::lock(config, storage.as_ref(), volume).await?;
+    let (storage, guard) = place::open(config).await?;
+    let (catalog, mut election) = database::lock(config, storage.as_ref(), guard.file()).await?;
+    if let Guard::Claim(place) = guard {
+        // After the catalog's lock: with that, whoever had it before is known to be gone.
+        let catalog = database::digest(config);
+        let claim = StorageClaim::stand(place, &election.holder(), &catalog, Pace::default()).await?;
+        election = election.with_remote(Box::new(claim));
+    }
     Ok(Locked { storage, catalog, election: Arc::new(election) })
 }
 

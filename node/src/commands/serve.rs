@@ -16,7 +16,7 @@ use tokio_util::task::TaskTracker;
 use self::ports::Ports;
 use self::running::Running;
 use super::dev::Welcome;
-use super::opening::{self, OpeningError};
+use super::opening::{self, Opened, OpeningError};
 use super::{CommandError, CommandResult, metrics, runtime};
 use crate::config::{Config, ElectionKind};
 use crate::election::Mastership;
@@ -29,6 +29,8 @@ use crate::telemetry::otlp::Traces;
 
 /// How long operations past their intent may take to end after the last request has been answered.
 const DRAIN_PATIENCE: Duration = Duration::from_secs(10);
+/// How long until an element that could not be opened is tried again.
+const OPENING_PAUSE: Duration = Duration::from_secs(1);
 
 pub(super) fn run(config: &Config, welcome: Option<Welcome>) -> CommandResult {
     let guard = Arc::new(logs::init(&config.logging)?);
@@ -132,13 +134,27 @@ impl Process<'_> {
     }
 
     async fn open(&self, state: &AppState) -> Result<(Running, TakenOver), OpeningError> {
-        let opened = opening::open(self.config, opening::lock(self.config).await?, &self.metrics).await?;
+        let opened = loop {
+            let error = match self.try_open().await {
+                Ok(opened) => break opened,
+                Err(error) => error,
+            };
+            // Whoever runs this would only start it again, after ever longer pauses.
+            let Some(missing) = error.missing(self.config) else { return Err(error) };
+            tracing::warn!(%error, "the element cannot be opened yet; it is tried again");
+            state.waits_for(missing);
+            tokio::time::sleep(OPENING_PAUSE).await;
+        };
         self.metrics.takeover();
         let term = Some(opened.term());
         let running = Running::begin(self, Arc::clone(&opened.rooms), opened.taken_over.file.clone(), term).await?;
         state.front().authenticator.serves(running.element_id());
         state.open(running.services(self, Mastership::default()));
         Ok((running, opened.taken_over))
+    }
+
+    async fn try_open(&self) -> Result<Opened, OpeningError> {
+        opening::open(self.config, opening::lock(self.config).await?, &self.metrics).await
     }
 }
 

@@ -5,6 +5,7 @@ use std::io::{Read, Seek, Write};
 use std::path::{Path, PathBuf};
 
 use async_trait::async_trait;
+use futures_util::future::select_all;
 
 use super::{Election, MastershipLost, RemoteLock, Role};
 use crate::storage::{StorageError, StorageResult};
@@ -15,7 +16,7 @@ use crate::storage::{StorageError, StorageResult};
 pub struct LockElection {
     holder: String,
     _held: Vec<File>,
-    remote: Option<Box<dyn RemoteLock>>,
+    remote: Vec<Box<dyn RemoteLock>>,
 }
 
 impl LockElection {
@@ -26,7 +27,7 @@ impl LockElection {
     pub fn acquire(paths: &[PathBuf]) -> StorageResult<Self> {
         let holder = holder();
         let held = paths.iter().map(|path| lock(path, &holder)).collect::<Result<_, _>>()?;
-        Ok(Self { holder, _held: held, remote: None })
+        Ok(Self { holder, _held: held, remote: Vec::new() })
     }
 
     /// Holds `paths` together with others that share them, against anyone who wants them alone.
@@ -35,13 +36,14 @@ impl LockElection {
     /// [`StorageError::Locked`] when another process holds one of them alone.
     pub fn share(paths: &[PathBuf]) -> StorageResult<Self> {
         let held = paths.iter().map(|path| share(path)).collect::<Result<_, _>>()?;
-        Ok(Self { holder: holder(), _held: held, remote: None })
+        Ok(Self { holder: holder(), _held: held, remote: Vec::new() })
     }
 
     /// Holds a server's lock too.
     #[must_use]
-    pub fn with_remote(self, remote: Box<dyn RemoteLock>) -> Self {
-        Self { remote: Some(remote), ..self }
+    pub fn with_remote(mut self, remote: Box<dyn RemoteLock>) -> Self {
+        self.remote.push(remote);
+        self
     }
 }
 
@@ -57,16 +59,23 @@ impl Election for LockElection {
 
     /// The system takes its locks away only with the process, so while this runs they stand.
     fn check(&self) -> Result<(), MastershipLost> {
-        match self.remote.as_ref().and_then(|remote| remote.lost()) {
+        match self.remote.iter().find_map(|remote| remote.lost()) {
             Some(reason) => Err(MastershipLost(reason)),
             None => Ok(()),
         }
     }
 
     async fn ended(&self) -> MastershipLost {
-        match &self.remote {
-            Some(remote) => MastershipLost(remote.until_lost().await),
-            None => std::future::pending().await,
+        if self.remote.is_empty() {
+            return std::future::pending().await;
+        }
+        let (reason, ..) = select_all(self.remote.iter().map(|remote| remote.until_lost())).await;
+        MastershipLost(reason)
+    }
+
+    async fn release(&self) {
+        for remote in &self.remote {
+            remote.release().await;
         }
     }
 }

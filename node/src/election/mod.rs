@@ -1,5 +1,6 @@
 //! Who may write: one master at a time, by a lock on one machine or by a Lease in a cluster.
 
+pub mod claim;
 pub mod lease;
 pub mod lock;
 mod mastership;
@@ -38,6 +39,9 @@ pub trait RemoteLock: Send + Sync + 'static {
 
     /// Waits until it is lost, and says why.
     async fn until_lost(&self) -> String;
+
+    /// Gives it back, where that takes more than the end of this process.
+    async fn release(&self) {}
 }
 
 /// A way to have one master. Every make passes the suite in `tests/election_suite`.
@@ -76,4 +80,7 @@ pub trait Election: Send + Sync + 'static {
     async fn ended(&self) -> MastershipLost {
         std::future::pending().await
     }
+
+    /// Gives back what others would else wait for, at the end of this process and after its last write.
+    async fn release(&self) {}
 }

@@ -31,6 +31,28 @@ pub struct Health {
     pub election: PartHealth,
 }
 
+/// A part without which an element cannot be opened.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Missing {
+    /// The catalog cannot be reached, and why.
+    Database(String),
+    /// The storage cannot be reached, and why.
+    Storage(String),
+}
+
+impl Health {
+    /// Of an element that is being opened, or cannot be yet for want of a part.
+    pub fn starting(missing: Option<Missing>) -> Self {
+        let part = || PartHealth::bad("the node is starting");
+        let health = Self { database: part(), storage: part(), mode: part(), election: part() };
+        match missing {
+            Some(Missing::Database(why)) => Self { database: PartHealth::bad(why), ..health },
+            Some(Missing::Storage(why)) => Self { storage: PartHealth::bad(why), ..health },
+            None => health,
+        }
+    }
+}
+
 impl PartHealth {
     /// A part that works.
     pub fn good(message: impl Into<String>) -> Self {

@@ -25,7 +25,7 @@ use self::elected::settling;
 pub use capacity::{Capacity, CapacityRules, Level, Threshold};
 pub use file::{ELEMENT_SCHEMA_VERSION, ElementFile};
 pub use gate::{Closed, Door, Gate, Pass};
-pub use health::{Health, PartHealth};
+pub use health::{Health, Missing, PartHealth};
 pub use identity::{Adoption, CatalogFound, Found, StorageFound, Verdict, judge};
 pub use mode_change::{ModeAnswer, ModeChanges, ModeError, ModeRequest};
 pub use retention::{Kept, RetentionRules};

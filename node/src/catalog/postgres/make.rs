@@ -8,6 +8,7 @@ use uuid::Uuid;
 use super::closing::{Closing, End};
 use super::error::said;
 use super::intents::PreparedIntent;
+use super::reading::{self, on_reader};
 use super::rebuild::{self, Seen};
 use super::request::{Announce, Request};
 use super::rows::PreparedRow;
@@ -19,8 +20,6 @@ use crate::catalog::{
     NewElement, NewTerm, RetentionSummary, RowGuard, Transition, TransitionVerdict, WalPending, WalQuery,
 };
 use crate::model::{FileQuery, FileRow, Page, Term, Timestamp, Totals, TransactionId, WalRow};
-
-const READ: &str = "be read";
 
 /// Does what changes the singleton row, and tells those that follow it, in one transaction.
 macro_rules! told {
@@ -45,20 +44,22 @@ impl Catalog for PostgresCatalog {
     }
 
     async fn check_schema(&self) -> CatalogResult<()> {
-        schema::check(&mut *self.read(READ).await?, &self.server.options.schema).await
+        on_reader!(self, reading::ANY, |conn| schema::check(conn, &self.server.options.schema))
     }
 
     async fn ping(&self) -> CatalogResult<()> {
-        let mut conn = self.read("answer").await?;
-        sqlx::query("SELECT epoch FROM config").fetch_optional(&mut *conn).await.map(drop).map_err(said("answer"))
+        on_reader!(self, reading::SIGN_OF_LIFE, |conn| async {
+            let found = sqlx::query("SELECT epoch FROM config").fetch_optional(conn).await;
+            found.map(drop).map_err(said("answer"))
+        })
     }
 
     async fn now(&self) -> CatalogResult<Timestamp> {
-        config::now(&mut *self.read(READ).await?).await
+        on_reader!(self, reading::ANY, |conn| config::now(conn))
     }
 
     async fn config(&self) -> CatalogResult<Option<ConfigRow>> {
-        let row = config::read(&mut *self.read(READ).await?).await?;
+        let row = on_reader!(self, reading::ANY, |conn| config::read(conn))?;
         // An element that did not exist when this process started: from now on its sessions are called after it.
         if let Some(row) = row.as_ref().filter(|_| self.server.element().is_none()) {
             self.server.name_element(row.element_id);
@@ -133,47 +134,47 @@ impl Catalog for PostgresCatalog {
     }
 
     async fn wal(&self, query: &WalQuery) -> CatalogResult<Vec<WalRow>> {
-        log::page(&mut *self.read(READ).await?, query).await
+        on_reader!(self, reading::ANY, |conn| log::page(conn, query))
     }
 
     async fn wal_row(&self, transaction_id: TransactionId) -> CatalogResult<Option<WalRow>> {
-        log::row(&mut *self.read(READ).await?, transaction_id).await
+        on_reader!(self, reading::ANY, |conn| log::row(conn, transaction_id))
     }
 
     async fn wal_pending(&self) -> CatalogResult<WalPending> {
-        log::pending(&mut *self.read(READ).await?).await
+        on_reader!(self, reading::ANY, |conn| log::pending(conn))
     }
 
     async fn blocked_by(&self, file_id: Uuid) -> CatalogResult<Option<TransactionId>> {
-        log::blocked_by(&mut *self.read(READ).await?, file_id).await
+        on_reader!(self, reading::ONE_FILE, |conn| log::blocked_by(conn, file_id))
     }
 
     async fn file(&self, file_id: Uuid) -> CatalogResult<Option<FileRow>> {
-        files::by_id(&mut *self.read(READ).await?, file_id).await
+        on_reader!(self, reading::ONE_FILE, |conn| files::by_id(conn, file_id))
     }
 
     async fn files(&self, ids: &[Uuid]) -> CatalogResult<Vec<FileRow>> {
-        files::by_ids(&mut *self.read(READ).await?, ids).await
+        on_reader!(self, reading::ANY, |conn| files::by_ids(conn, ids))
     }
 
     async fn file_by_key(&self, created_by_id: &str, key: &str) -> CatalogResult<Option<FileRow>> {
-        files::by_key(&mut *self.read(READ).await?, created_by_id, key).await
+        on_reader!(self, reading::ANY, |conn| files::by_key(conn, created_by_id, key))
     }
 
     async fn open_transaction_by_key(&self, created_by_id: &str, key: &str) -> CatalogResult<Option<TransactionId>> {
-        log::open_by_key(&mut *self.read(READ).await?, created_by_id, key).await
+        on_reader!(self, reading::ANY, |conn| log::open_by_key(conn, created_by_id, key))
     }
 
     async fn list(&self, query: &FileQuery) -> CatalogResult<Page> {
-        list::page(&mut *self.read(READ).await?, query).await
+        on_reader!(self, reading::ANY, |conn| list::page(conn, query))
     }
 
     async fn totals(&self) -> CatalogResult<Totals> {
-        totals::read(&mut *self.read(READ).await?).await
+        on_reader!(self, reading::ANY, |conn| totals::read(conn))
     }
 
     async fn highest_file_id(&self) -> CatalogResult<Option<Uuid>> {
-        files::highest_id(&mut *self.read(READ).await?).await
+        on_reader!(self, reading::ANY, |conn| files::highest_id(conn))
     }
 
     async fn rebuild_batch(&self, term: Term, mark: Uuid, rows: Vec<FileRow>) -> CatalogResult<bool> {
@@ -182,7 +183,7 @@ impl Catalog for PostgresCatalog {
     }
 
     async fn unmarked(&self, mark: Uuid, after: Option<Uuid>, limit: u32) -> CatalogResult<Vec<FileRow>> {
-        files::unmarked(&mut *self.read(READ).await?, mark, after, limit).await
+        on_reader!(self, reading::ANY, |conn| files::unmarked(conn, mark, after, limit))
     }
 
     async fn correct(&self, term: Term, file_id: Uuid, row: Option<FileRow>) -> CatalogResult<bool> {
@@ -213,7 +214,7 @@ impl Catalog for PostgresCatalog {
     }
 
     async fn may_commit(&self, guard: RowGuard, transition: &Transition) -> CatalogResult<TransitionVerdict> {
-        transitions::may_commit(&mut *self.read(READ).await?, guard, transition).await
+        on_reader!(self, reading::ANY, |conn| transitions::may_commit(conn, guard, transition))
     }
 
     async fn commit_mode(&self, guard: RowGuard, change: &ModeChange) -> CatalogResult<TransitionVerdict> {
@@ -242,11 +243,11 @@ impl Catalog for PostgresCatalog {
     }
 
     async fn jobs(&self, limit: u32) -> CatalogResult<Vec<JobRow>> {
-        jobs::latest(&mut *self.read(READ).await?, limit).await
+        on_reader!(self, reading::ANY, |conn| jobs::latest(conn, limit))
     }
 
     async fn job(&self, job_id: Uuid) -> CatalogResult<Option<JobRow>> {
-        jobs::one(&mut *self.read(READ).await?, job_id).await
+        on_reader!(self, reading::ANY, |conn| jobs::one(conn, job_id))
     }
 
     async fn active_before(
@@ -255,11 +256,11 @@ impl Catalog for PostgresCatalog {
         after: Option<Uuid>,
         limit: u32,
     ) -> CatalogResult<Vec<FileRow>> {
-        retention::active_before(&mut *self.read(READ).await?, created_to, after, limit).await
+        on_reader!(self, reading::ANY, |conn| retention::active_before(conn, created_to, after, limit))
     }
 
     async fn deleted(&self, after: Option<Uuid>, limit: u32) -> CatalogResult<Vec<FileRow>> {
-        retention::deleted(&mut *self.read(READ).await?, after, limit).await
+        on_reader!(self, reading::ANY, |conn| retention::deleted(conn, after, limit))
     }
 
     async fn purge_wal(&self, term: Term, before: Timestamp, limit: u32) -> CatalogResult<u64> {
@@ -267,11 +268,11 @@ impl Catalog for PostgresCatalog {
     }
 
     async fn retention(&self) -> CatalogResult<RetentionSummary> {
-        retention::summary(&mut *self.read(READ).await?).await
+        on_reader!(self, reading::ANY, |conn| retention::summary(conn))
     }
 
     async fn rows_after(&self, after: Option<Uuid>, limit: u32) -> CatalogResult<Vec<FileRow>> {
-        files::after(&mut *self.read(READ).await?, after, limit).await
+        on_reader!(self, reading::ANY, |conn| files::after(conn, after, limit))
     }
 
     fn counters(&self) -> CatalogCounters {

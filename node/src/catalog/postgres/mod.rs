@@ -18,6 +18,7 @@ mod log;
 mod make;
 mod matching;
 mod pooler;
+mod reading;
 mod rebuild;
 mod relevance;
 mod request;
@@ -41,9 +42,9 @@ use tokio::sync::{mpsc, oneshot};
 use tokio::task::JoinHandle;
 
 use self::changes::Changes;
-use self::error::said;
 use self::lanes::{Closings, Intents};
 pub use self::lock::SessionLock;
+use self::reading::on_reader;
 use self::request::{Act, Announce, Reply, Request};
 pub use self::server::Server;
 use super::lane::Lane;
@@ -137,11 +138,6 @@ impl PostgresCatalog {
     /// # Errors
     /// Those of the page itself.
     pub async fn plans(&self, query: &FileQuery) -> CatalogResult<Vec<String>> {
-        list::plans(&mut *self.read("plan a page").await?, query).await
-    }
-
-    /// A connection that reads.
-    async fn read(&self, action: &'static str) -> CatalogResult<sqlx::pool::PoolConnection<sqlx::Postgres>> {
-        self.readers.acquire().await.map_err(said(action))
+        on_reader!(self, reading::ANY, |conn| list::plans(conn, query))
     }
 }

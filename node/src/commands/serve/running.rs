@@ -123,5 +123,6 @@ impl Running {
         {
             tracing::warn!(%error, "the staging folder stays");
         }
+        self.rooms.election.release().await;
     }
 }

@@ -6,6 +6,7 @@
 
 mod attrs;
 mod buffers;
+mod claim;
 mod client;
 mod crc;
 mod credentials;
@@ -31,14 +32,15 @@ use tokio::sync::mpsc::Sender;
 use uuid::Uuid;
 
 use self::buffers::Buffers;
+use self::claim::ClaimObject;
 pub use self::client::{Patience, S3Options};
 use self::element_file::ElementFileSeen;
 use self::listing::Listings;
 use self::new_file::{MEMORY_MIB, NewS3File};
 use self::store::Store;
 use super::{
-    AttrOnDisk, DataOrder, DataStat, DataStream, Found, NewFile, PublishError, Space, Storage, StorageError,
-    StorageResult,
+    AttrOnDisk, ClaimPlace, DataOrder, DataStat, DataStream, Found, NewFile, PublishError, Space, Storage,
+    StorageError, StorageResult,
 };
 use crate::failpoint;
 use crate::model::{Epoch, OperationType, StoragePath, Term, TransactionId};
@@ -70,6 +72,13 @@ impl S3Storage {
             element_file: ElementFileSeen::default(),
             staged: Mutex::default(),
         })
+    }
+}
+
+impl S3Storage {
+    /// Where processes say that they serve this prefix.
+    pub fn claim_place(&self) -> Arc<dyn ClaimPlace> {
+        Arc::new(ClaimObject(Arc::clone(&self.store)))
     }
 }
 

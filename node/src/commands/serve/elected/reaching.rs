@@ -45,8 +45,8 @@ async fn open(
     process: &Process<'_>,
     election: &Arc<LeaseElection>,
 ) -> Result<(Arc<Rooms>, database::Shared), OpeningError> {
-    let (storage, volume) = place::open(process.config).await?;
-    let (catalog, shared) = database::share(process.config, storage.as_ref(), volume).await?;
+    let (storage, guard) = place::open(process.config).await?;
+    let (catalog, shared) = database::share(process.config, storage.as_ref(), guard.file()).await?;
     let locked = Locked { storage, catalog, election: Arc::clone(election) as Arc<dyn crate::election::Election> };
     Ok((Arc::new(Rooms::new(locked, &process.metrics)), shared))
 }
