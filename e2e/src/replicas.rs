@@ -210,7 +210,7 @@ pub async fn info(node: &Node) -> Option<Value> {
 }
 
 /// How long a write that is refused for the moment is repeated.
-pub const RETRY_PATIENCE: Duration = Duration::from_secs(60);
+pub const RETRY_PATIENCE: Duration = Duration::from_mins(1);
 /// How long one attempt may take: a frozen node never answers.
 const ATTEMPT: Duration = Duration::from_secs(8);
 

@@ -58,7 +58,7 @@ async fn every_file_is_there(replicas: &mut Replicas, ledger: &Ledger) -> Result
 async fn until(what: &str, mut so: impl AsyncFnMut() -> Result<bool>) -> Result<Duration> {
     let begun = Instant::now();
     while !so().await? {
-        ensure!(begun.elapsed() < Duration::from_secs(60), "{what}: not within a minute");
+        ensure!(begun.elapsed() < Duration::from_mins(1), "{what}: not within a minute");
         tokio::time::sleep(Duration::from_millis(25)).await;
     }
     Ok(begun.elapsed())

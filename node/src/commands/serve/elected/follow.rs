@@ -87,7 +87,7 @@ impl Follower {
         let changes = self.element.get().map(|element| element.changes());
         let Some(row) = catalog.config().await? else { return Ok(Sighting::New) };
         let (row, file) = match self.known_file(&row) {
-            Some(file) => (row, file),
+            Some(file) => (row, Some(file)),
             None => {
                 // The file first: a takeover writes the row before it, so the row is never the older of the two.
                 let file = self.rooms.storage.element_file().await?;
@@ -104,10 +104,10 @@ impl Follower {
     }
 
     /// `element.json`, if it need not be read again: the row has not changed since, and both say the same.
-    fn known_file(&self, row: &ConfigRow) -> Option<Option<ElementFile>> {
+    fn known_file(&self, row: &ConfigRow) -> Option<ElementFile> {
         let known = self.file.lock();
         let (version, file) = known.as_ref()?;
-        let same = file.as_ref().is_some_and(|file| file.mode == row.mode && file.epoch == row.epoch);
-        (*version == row.row_version && same).then(|| file.clone())
+        let file = file.as_ref().filter(|file| file.mode == row.mode && file.epoch == row.epoch);
+        file.filter(|_| *version == row.row_version).cloned()
     }
 }

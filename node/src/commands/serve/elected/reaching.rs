@@ -54,8 +54,7 @@ async fn open(
 /// Whether waiting may help.
 fn passes(error: &OpeningError) -> bool {
     match error {
-        OpeningError::Storage(StorageError::Locked { .. }) => false,
-        OpeningError::Storage(_) | OpeningError::Catalog(CatalogError::Unavailable { .. }) => true,
-        _ => false,
+        OpeningError::Storage(error) => !matches!(error, StorageError::Locked { .. }),
+        error => matches!(error, OpeningError::Catalog(CatalogError::Unavailable { .. })),
     }
 }

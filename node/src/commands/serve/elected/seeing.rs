@@ -115,10 +115,7 @@ impl Life<'_> {
         if row.epoch == 0 || row.needs_rebuild {
             return true;
         }
-        let (rebuild, mode) = match verdict(&self.config, row, file) {
-            element::Verdict::Serve { rebuild, mode } => (rebuild, mode),
-            _ => return true,
-        };
+        let element::Verdict::Serve { rebuild, mode } = verdict(&self.config, row, file) else { return true };
         if !rebuild && row.mode.is_writable() && mode != row.mode && self.mastering.is_none() {
             // A step back is written to the row first: a master would take it back before it is done.
             return self.contradicting.get_or_insert_with(Instant::now).elapsed() > MODE_SETTLES;
