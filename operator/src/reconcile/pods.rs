@@ -17,6 +17,7 @@ const MESSAGE_LIMIT: usize = 1024;
 
 /// A pod as the decisions see it.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[allow(clippy::struct_excessive_bools, reason = "each is seen by itself, and any of them may go with any other")]
 pub struct PodView {
     /// Its name.
     pub name: String,
