@@ -53,7 +53,9 @@ pub enum StartError {
 #[derive(Debug)]
 pub struct Keeper {
     standing: Arc<Standing>,
-    wishes: mpsc::Sender<Wish>,
+    /// Gone only while it is dropped.
+    wishes: Option<mpsc::Sender<Wish>>,
+    thread: Option<std::thread::JoinHandle<()>>,
 }
 
 impl Keeper {
@@ -68,8 +70,8 @@ impl Keeper {
         let standing = Arc::new(Standing::default());
         // Wishes are rare and each is dealt with at once.
         let (wishes, wished) = mpsc::channel(4);
-        thread::start(config, settings, Arc::clone(&standing), wished)?;
-        Ok(Self { standing, wishes })
+        let thread = thread::start(config, settings, Arc::clone(&standing), wished)?;
+        Ok(Self { standing, wishes: Some(wishes), thread: Some(thread) })
     }
 
     /// What this candidate believes, and every change of it.
@@ -117,25 +119,41 @@ impl Keeper {
     ///
     /// [`check`](Self::check) fails from the moment the thread begins with it, so running writes have to be over before.
     pub async fn release(&self) -> Ended {
-        // When the thread is gone already, that is what `ended` says.
-        let _ = self.wishes.send(Wish::Release).await;
+        self.wish(Wish::Release).await;
         self.ended().await
     }
 
     /// Gives the Lease up if it is held, and leaves it to others for `time`. If it lies free for a lease duration
     /// meanwhile, nobody else wants it, and this candidate takes it again.
     pub async fn stand_aside(&self, time: Duration) {
-        let _ = self.wishes.send(Wish::StandAside(time)).await;
+        self.wish(Wish::StandAside(time)).await;
     }
 
     /// Ends the current term and, the Lease being still held, begins a new one at once: for a holder that finds that the
     /// epoch it writes under was passed.
     pub async fn new_term(&self) {
-        let _ = self.wishes.send(Wish::NewTerm).await;
+        self.wish(Wish::NewTerm).await;
     }
 
     /// Waits until the thread is over, and says why. The process has to end then.
     pub async fn ended(&self) -> Ended {
         self.standing.until_ended().await
+    }
+
+    async fn wish(&self, wish: Wish) {
+        if let Some(wishes) = &self.wishes {
+            // When the thread is gone, that is what `ended` says.
+            let _ = wishes.send(wish).await;
+        }
+    }
+}
+
+impl Drop for Keeper {
+    /// The thread waits for nothing but its runtime, so it is over at once.
+    fn drop(&mut self) {
+        self.wishes = None;
+        if let Some(thread) = self.thread.take() {
+            let _ = thread.join();
+        }
     }
 }

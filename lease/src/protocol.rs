@@ -9,6 +9,8 @@ mod observed;
 mod plan;
 mod rules;
 mod state;
+#[cfg(test)]
+mod tests;
 
 pub use self::observed::{Action, Answer, Belief, Moment, Observation, RequestId, Seen, Wish, Write, WriteKind};
 #[cfg(test)]

@@ -2,8 +2,9 @@
 
 use std::time::Duration;
 
-/// The times and names of one candidate. All candidates of one Lease should have the same times; a longer duration that
-/// another wrote is honoured.
+/// The times and names of one candidate. All candidates of one Lease should have the same times. A longer duration that
+/// another wrote is honoured, so times can be changed one process after the other; but while they differ, nothing
+/// protects a longer deadline when the Lease is deleted, or its duration edited by hand.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Settings {
     /// The namespace of the Lease.

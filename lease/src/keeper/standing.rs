@@ -140,3 +140,50 @@ impl Standing {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::{Ended, Standing};
+    use crate::BootInstant;
+    use crate::protocol::Belief;
+
+    const fn at(nanos: u64) -> BootInstant {
+        BootInstant::from_nanos(nanos)
+    }
+
+    /// Whatever the thread does or does not do any more: it may be this very thread that is stuck.
+    #[test]
+    fn from_the_deadline_on_nothing_is_held() {
+        let standing = Standing::default();
+        assert!(standing.check(at(1)).is_err());
+        standing.holds(3, at(100));
+        assert!(standing.check(at(99)).is_ok());
+        assert!(standing.check_term(3, at(99)).is_ok());
+        assert!(standing.check(at(100)).is_err());
+        assert!(standing.check_term(3, at(100)).is_err());
+    }
+
+    #[test]
+    fn a_later_term_is_not_the_one_that_was_asked_about() {
+        let standing = Standing::default();
+        standing.holds(3, at(100));
+        standing.holds_nothing();
+        assert!(standing.check_term(3, at(50)).is_err());
+        standing.holds(4, at(200));
+        assert!(standing.check(at(150)).is_ok());
+        assert!(standing.check_term(4, at(150)).is_ok());
+        assert!(standing.check_term(3, at(50)).is_err());
+    }
+
+    #[tokio::test]
+    async fn the_end_takes_everything_along_and_its_first_reason_counts() {
+        let standing = Standing::default();
+        standing.holds(3, at(100));
+        standing.believe(Belief::Holding { transitions: 3 });
+        standing.end(Ended::Failed("first".to_owned()));
+        standing.end(Ended::Released);
+        assert!(standing.check(at(1)).is_err());
+        assert_eq!(*standing.belief().borrow(), Belief::Unknown);
+        assert_eq!(standing.until_ended().await, Ended::Failed("first".to_owned()));
+    }
+}

@@ -23,14 +23,14 @@ pub(super) struct Known {
     /// When this version was first seen here. Whoever holds it wrote it before.
     pub(super) changed_at: BootInstant,
     /// It took the place of another that was deleted, and no holder of it was seen since: somebody may still count on
-    /// the deadline of the one before.
-    pub(super) replaced: bool,
+    /// the deadline of the one before, which said that this long has to be waited.
+    pub(super) replaced: Option<Duration>,
 }
 
 impl Known {
-    /// How long nobody but the holder may touch it after a change: the longer of what the holder wrote and ours.
-    pub(super) fn duration(&self, ours: Duration) -> Duration {
-        self.seen.duration.map_or(ours, |recorded| recorded.max(ours))
+    /// How long nobody but the holder may touch it after a change, as far as it says so itself.
+    pub(super) fn recorded(&self) -> Option<Duration> {
+        self.seen.duration.max(self.replaced)
     }
 }
 

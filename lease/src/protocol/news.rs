@@ -14,10 +14,10 @@ impl State {
                 if is_before(&seen, &known.seen) && self.rules.hold(Rule::IgnoreThePast) {
                     return;
                 }
-                (known.seen.version == seen.version, known.replaced && seen.holder.is_none())
+                (known.seen.version == seen.version, known.replaced.filter(|_| seen.holder.is_none()))
             }
             Lease::There(known) if is_before(&seen, &known.seen) => return,
-            _ => (false, self.last_uid.as_ref().is_some_and(|uid| *uid != seen.uid)),
+            _ => (false, self.last.as_ref().filter(|(uid, _)| *uid != seen.uid).map(|(_, duration)| *duration)),
         };
         if unchanged {
             return;
@@ -25,7 +25,6 @@ impl State {
         let changed_at = if self.rules.hold(Rule::JudgeByOwnClock) { now.boot } else { by_the_wall(&seen, now) };
         self.must_read = false;
         self.highest = self.highest.max(seen.transitions);
-        self.last_uid = Some(seen.uid.clone());
         if seen.holder.as_ref().is_some_and(|holder| *holder != self.settings.identity) {
             self.conflicts_in_a_row = 0;
         }
@@ -46,7 +45,9 @@ impl State {
         if matches!(self.phase, Phase::Holding { .. }) && !ours && !made_again {
             self.phase = Phase::Following;
         }
-        self.lease = Lease::There(Known { seen, changed_at, replaced });
+        let known = Known { seen, changed_at, replaced };
+        self.last = Some((known.seen.uid.clone(), known.recorded().unwrap_or_default()));
+        self.lease = Lease::There(known);
     }
 
     /// There is no Lease. Its holder goes on until the deadline: nobody can take what is not there, and whoever sees it
@@ -154,10 +155,12 @@ impl State {
     pub(super) fn is_ours(&self, seen: &Seen) -> bool {
         let term =
             self.own.as_ref().is_some_and(|(uid, transitions)| *uid == seen.uid && *transitions == seen.transitions);
-        let take = self.unanswered.iter().any(|(uid, transitions, mark)| {
-            *uid == seen.uid && *transitions == seen.transitions && Some(*mark) == seen.renewed_micros
-        });
-        seen.holder.as_deref() == Some(self.settings.identity.as_str()) && (term || take)
+        // The watch may show a write before its answer comes.
+        let sent = self.under_way.as_ref().and_then(|request| request.write.as_ref()).map(Write::mark);
+        let mark = (seen.uid.as_str(), seen.transitions, seen.renewed_micros);
+        let lost = self.unanswered.iter().map(|(uid, transitions, micros)| (uid.as_str(), *transitions, Some(*micros)));
+        let marked = lost.chain(sent).any(|sent| sent == mark);
+        seen.holder.as_deref() == Some(self.settings.identity.as_str()) && (term || marked)
     }
 }
 

@@ -137,6 +137,13 @@ pub struct Write {
     pub wall_micros: i64,
 }
 
+impl Write {
+    /// What the Lease shows of it: two writes of one process, or of two, never show the same.
+    pub(super) fn mark(&self) -> (&str, u64, Option<i64>) {
+        (&self.base.uid, self.transitions, Some(self.wall_micros))
+    }
+}
+
 /// What is to be done.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Action {

@@ -42,11 +42,11 @@ impl State {
             Phase::Leaving { last, .. } => Some(self.leaving(last)),
         };
         let next = match self.under_way.as_ref().map(|request| request.write.is_some()) {
-            None => next,
             // What a write comes to has to be known before anything else is decided.
             Some(true) => None,
             // A read only serves decisions. When one can be made without it, it is in the way.
             Some(false) => next.filter(|(_, deed)| *deed != Deed::Read),
+            None => next,
         };
         let watch = self.watch().into_iter();
         next.into_iter().chain(watch).min_by_key(|(at, _)| *at)
@@ -73,7 +73,9 @@ impl State {
         }
         let take = (self.take_at(known).max(self.write_after), Deed::Write(WriteKind::Take, known.seen.clone()));
         let look = (self.silent_at().max(self.read_after), Deed::Read);
-        if look.0 < take.0 && self.rules.hold(Rule::LookWhenTheWatchIsSilent) { look } else { take }
+        let reads = self.under_way.is_some() && self.rules.hold(Rule::NoReadHoldsUpATake);
+        let looks = !reads && self.rules.hold(Rule::LookWhenTheWatchIsSilent);
+        if looks && look.0 < take.0 { look } else { take }
     }
 
     fn holding(&self, sent: BootInstant) -> (BootInstant, Deed) {
@@ -104,16 +106,16 @@ impl State {
     /// When the Lease may be taken.
     fn take_at(&self, known: &Known) -> BootInstant {
         let ours = self.settings.lease_duration;
-        let duration = match known.seen.duration {
+        let duration = match known.recorded() {
             Some(_) if !self.rules.hold(Rule::HonourALongerDuration) => ours,
             Some(recorded) if !self.rules.hold(Rule::HonourOurOwnDuration) => recorded,
-            _ => known.duration(ours),
+            recorded => recorded.unwrap_or_default().max(ours),
         };
         let expires_at = known.changed_at + duration;
         let released = if known.seen.never_held() {
             self.settings.take_unheld_at_once || !self.rules.hold(Rule::WaitForAnUnheldLease)
         } else {
-            known.seen.holder.is_none() && !known.replaced && self.rules.hold(Rule::TakeAReleasedLeaseAtOnce)
+            known.seen.holder.is_none() && known.replaced.is_none() && self.rules.hold(Rule::TakeAReleasedLeaseAtOnce)
         };
         let free_at = if released { known.changed_at } else { expires_at };
         let at = match self.aside_until {

@@ -15,6 +15,8 @@ pub(crate) enum Rule {
     HonourOurOwnDuration,
     /// An expired Lease is taken at the moment it expires, not when somebody next looks.
     TakeAtTheExactMoment,
+    /// Nor when a read comes back that is under way then.
+    NoReadHoldsUpATake,
     /// Whether a write happened whose answer was lost is not known until the Lease is read again.
     ReadAgainAfterALostAnswer,
     /// The deadline counts from before the renewal was sent. The server may have applied it right then, and from there

@@ -1,9 +1,11 @@
 //! The machine: what it remembers, and one step of it.
 
+use std::time::Duration;
+
 use super::known::Lease;
 use super::plan::Deed;
 use super::rules::{Rule, Rules};
-use super::{Action, Answer, Belief, Moment, Observation, RequestId, Seen, Wish, Write, WriteKind};
+use super::{Action, Answer, Belief, Moment, Observation, RequestId, Seen, Write, WriteKind};
 use crate::{BootInstant, Settings};
 
 /// One candidate for the Lease.
@@ -32,7 +34,8 @@ pub struct State {
     /// Writes of ours that may have happened without our knowing, and that a term cannot be told by: Lease, transitions
     /// and mark of each.
     pub(super) unanswered: Vec<(String, u64, i64)>,
-    pub(super) last_uid: Option<String>,
+    /// The last Lease that was seen, and how long it said others have to wait.
+    pub(super) last: Option<(String, Duration)>,
     /// The highest transitions ever seen, in any Lease of this name.
     pub(super) highest: u64,
     pub(super) aside_until: Option<BootInstant>,
@@ -80,7 +83,7 @@ impl State {
             conflicts_in_a_row: 0,
             own: None,
             unanswered: Vec::new(),
-            last_uid: None,
+            last: None,
             highest: 0,
             aside_until: None,
         }
@@ -150,6 +153,12 @@ impl State {
             Phase::Holding { transitions, deadline, .. } => Some((transitions, deadline)),
             _ => None,
         }
+    }
+
+    /// The UID of the Lease that this process last held.
+    #[cfg(test)]
+    pub(crate) fn own_lease(&self) -> Option<&str> {
+        self.own.as_ref().map(|(uid, _)| uid.as_str())
     }
 
     /// When the Lease was last renewed: when that was sent, if it was by us, else when it was seen.
@@ -235,7 +244,6 @@ impl State {
         }
         if !self.rules.hold(Rule::NameTheUid) {
             base.uid.clear();
-            base.version.clear();
         }
         let holder = (kind != WriteKind::Release).then(|| self.settings.identity.clone());
         let duration = self.settings.lease_duration;
