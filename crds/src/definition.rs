@@ -30,7 +30,23 @@ pub fn definition() -> CustomResourceDefinition {
 
 /// The CustomResourceDefinition as YAML: what `storage-operator crd` prints, and what `crds/storageelements.yaml` holds.
 pub fn yaml() -> Result<String, serde_yaml::Error> {
-    Ok(format!("{HEADER}{}", serde_yaml::to_string(&definition())?))
+    let mut definition = serde_yaml::to_value(definition())?;
+    whole(&mut definition);
+    Ok(format!("{HEADER}{}", serde_yaml::to_string(&definition)?))
+}
+
+/// Bounds are floating-point numbers in the API's types; people read `1`, not `1.0`.
+fn whole(value: &mut serde_yaml::Value) {
+    match value {
+        serde_yaml::Value::Number(number) => {
+            if let Some(Ok(integer)) = number.to_string().strip_suffix(".0").map(str::parse::<i64>) {
+                *number = integer.into();
+            }
+        }
+        serde_yaml::Value::Sequence(items) => items.iter_mut().for_each(whole),
+        serde_yaml::Value::Mapping(fields) => fields.values_mut().for_each(whole),
+        _ => {}
+    }
 }
 
 fn attach_rules(node: &mut JSONSchemaProps, place: Place) {
@@ -40,6 +56,11 @@ fn attach_rules(node: &mut JSONSchemaProps, place: Place) {
 
 /// What the derive says in Rust's terms is said in the API's.
 fn plain(node: &mut JSONSchemaProps) {
+    // Lines are broken for the source; `kubectl explain` breaks them by itself.
+    if let Some(description) = &mut node.description {
+        let paragraphs: Vec<_> = description.split("\n\n").map(|paragraph| paragraph.replace('\n', " ")).collect();
+        *description = paragraphs.join("\n\n");
+    }
     // `null` would be a third state beside "there" and "not there", and rules would trip over it.
     node.nullable = None;
     if let Some(format) = &node.format {

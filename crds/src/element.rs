@@ -4,6 +4,8 @@
 //! adds optional fields. The doc comments are what `kubectl explain` prints. What one field cannot say by itself stands in
 //! [`crate::rules`].
 
+#![expect(clippy::duplicated_attributes, reason = "each printer column has a type and a priority")]
+
 mod auth;
 mod backend;
 mod database;
@@ -137,8 +139,9 @@ pub struct StorageElementSpec {
     #[serde(default)]
     pub database: Database,
 
-    /// Take over storage that already holds an element, for example after its catalog was lost or when it comes from another
-    /// cluster. Without it, storage that is not empty is refused. May be set and removed at any time.
+    /// Take over storage that already holds an element, for example when its catalog was lost, or when it comes from another
+    /// cluster: the catalog is made again from the files. Without it, storage that holds files of which the catalog knows
+    /// nothing is refused. May be set and removed at any time.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub adopt: Option<Adopt>,
 
@@ -146,7 +149,8 @@ pub struct StorageElementSpec {
     #[serde(default)]
     pub retention: Retention,
 
-    /// When the mode moves forward by itself. It never moves back by itself, and never in `edit`. Unset: only `mode` moves it.
+    /// When the mode moves forward by itself. It never moves back by itself, and never in `edit`. Ages are those of the
+    /// element, counted from the day its storage was first used, not from this object's. Unset: only `mode` moves it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub lifecycle: Option<Lifecycle>,
 
@@ -154,7 +158,8 @@ pub struct StorageElementSpec {
     #[serde(default)]
     pub auth: Auth,
 
-    /// How a change of mode is carried out, and the permission for a step back.
+    /// How a change of mode is carried out (files are checked while writes go on, then running writes end, then the element
+    /// takes the mode), and the permission for a step back.
     #[serde(default)]
     pub transition: Transition,
 
@@ -181,7 +186,8 @@ pub struct StorageElementSpec {
     #[schemars(schema_with = "crate::schema::config")]
     pub config: Map<String, Value>,
 
-    /// How the nodes' pods look: image, resources, where they run. The operator adds what makes them safe.
+    /// How the nodes' pods look: image, resources, where they run. The fields mean what they mean in a pod; what the operator
+    /// sets for safety (no root, read-only root file system, no privileges, probes, spreading over nodes and zones) stays.
     #[serde(default, skip_serializing_if = "is_default")]
     pub pod_template: PodTemplate,
 

@@ -13,6 +13,7 @@ use serde::{Deserialize, Serialize};
 /// `edit` is a life of its own: nothing enters or leaves it. The other life is `rw → ro → ar`, one step at a time.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
+#[schemars(transform = crate::schema::of_the_field)]
 pub enum Mode {
     /// A working area: files may be deleted.
     Edit,

@@ -6,6 +6,11 @@ pub(crate) mod pod;
 
 use schemars::{Schema, SchemaGenerator, json_schema};
 
+/// Takes the description from the schema of an enum: where it is optional it would hide the one of the field.
+pub(crate) fn of_the_field(schema: &mut Schema) {
+    schema.remove("description");
+}
+
 /// A name of a Kubernetes object: a DNS subdomain (RFC 1123).
 pub(crate) fn object_name(_: &mut SchemaGenerator) -> Schema {
     json_schema!({

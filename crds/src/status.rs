@@ -116,6 +116,7 @@ pub struct StorageElementStatus {
 /// What keeps the files.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
+#[schemars(transform = crate::schema::of_the_field)]
 pub enum BackendKind {
     /// A volume.
     Local,

@@ -97,6 +97,24 @@ fn everything_is_explained() {
     });
 }
 
+/// Where a field is optional, its own words count, not those of its type.
+#[test]
+fn what_is_explained_is_the_field() {
+    nodes(|path, node| {
+        let description = node.description.clone().unwrap_or_default();
+        let expected = match path {
+            "spec.mode" => "The mode you ask for.",
+            "status.mode" => "The mode in force",
+            "status.backend" => "What keeps the files: `local` or",
+            "spec.backend.local" => "Files on a volume: a claim named",
+            "spec.podTemplate.imagePullPolicy" => "When the image is pulled: Always",
+            _ => return,
+        };
+        assert!(description.starts_with(expected), "{path}: {description}");
+        assert!(!description.contains('\n'), "{path}: {description}");
+    });
+}
+
 #[test]
 fn defaults_are_the_ones_of_the_specification() {
     let root = root();

@@ -34,13 +34,13 @@ pub struct Jwt {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub jwks_secret_ref: Option<SecretRef>,
 
-    /// The key pairs that the operator makes and changes: the issuers' (unless `jwksSecretRef` is set) and its own.
+    /// The key pairs that the operator makes and changes: the issuers' (unless `jwksSecretRef` is set) and its own. A new key
+    /// is published first and used only when every node knows it; the old one is accepted for `overlapHours` more.
     #[serde(default)]
     pub keys: Keys,
 }
 
-/// How often keys change. A new key is published first and used only when every node knows it; the old one is accepted for
-/// `overlapHours` more.
+/// How often keys change.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct Keys {

@@ -51,6 +51,7 @@ impl LocalBackend {
 
 /// How a volume may be mounted.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
+#[schemars(transform = crate::schema::of_the_field)]
 pub enum AccessMode {
     /// By the pods of one node.
     ReadWriteOnce,
@@ -76,7 +77,7 @@ impl AccessMode {
 #[serde(rename_all = "camelCase")]
 pub struct S3Backend {
     /// The bucket, for good. It has to exist.
-    #[schemars(length(min = 3, max = 63), regex(pattern = "^[a-z0-9][-a-z0-9.]*[a-z0-9]$"))]
+    #[schemars(length(min = 3, max = 255), regex(pattern = "^[A-Za-z0-9][-A-Za-z0-9._]*[A-Za-z0-9]$"))]
     pub bucket: String,
 
     /// What every key begins with, for good: so several elements share one bucket, each below a prefix of its own. Unset: the
@@ -85,14 +86,14 @@ pub struct S3Backend {
     #[schemars(length(min = 1, max = 512), regex(pattern = "^[^/\\\\\\s]+(/[^/\\\\\\s]+)*/?$"))]
     pub prefix: Option<String>,
 
-    /// The region. Unset: what the pods' environment says, else `us-east-1`.
+    /// The region. Unset: what AWS tells the pods, else `us-east-1`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(min = 1, max = 63), regex(pattern = "^[-a-zA-Z0-9]+$"))]
     pub region: Option<String>,
 
     /// URL of a store that is not Amazon's, such as `https://s3.example.org`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[schemars(length(max = 2048), regex(pattern = "^https?://[^/\\s]+/?$"))]
+    #[schemars(length(max = 2048), regex(pattern = "^https?://[^\\s?#@]+$"))]
     pub endpoint: Option<String>,
 
     /// Put the bucket into the path of the URL, not into the host name. Most stores that are not Amazon's need it.

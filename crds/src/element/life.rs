@@ -41,7 +41,7 @@ impl Default for Retention {
     }
 }
 
-/// When the mode moves forward by itself. The age is that of the element, from the day its storage was first used.
+/// When the mode moves forward by itself.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 #[schemars(extend("minProperties" = 1))]

@@ -6,12 +6,13 @@ use k8s_openapi::api::core::v1::{
     Affinity, EnvVar, PodSecurityContext, ResourceRequirements, Toleration, TopologySpreadConstraint,
 };
 use schemars::JsonSchema;
-use serde::{Deserialize, Serialize};
+use serde::de::{DeserializeOwned, Error};
+use serde::{Deserialize, Deserializer, Serialize};
+use serde_json::Value;
 
 use super::SecretRef;
 
-/// How the nodes' pods look. The fields mean what they mean in a pod; what the operator sets for safety (no root, read-only
-/// root file system, no privileges, probes, spreading over nodes and zones) stays.
+/// How the nodes' pods look.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct PodTemplate {
@@ -34,7 +35,7 @@ pub struct PodTemplate {
     pub image_pull_secrets: Vec<SecretRef>,
 
     /// CPU and memory of a node. Memory stays flat, whatever the size of the files.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(default, skip_serializing_if = "Option::is_none", deserialize_with = "with_amounts_as_text")]
     #[schemars(schema_with = "crate::schema::pod::resources")]
     pub resources: Option<ResourceRequirements>,
 
@@ -70,8 +71,9 @@ pub struct PodTemplate {
     pub annotations: BTreeMap<String, String>,
 
     /// Variables of the node's process, such as `OTEL_EXPORTER_OTLP_ENDPOINT`. Names that begin with `SE_` or
-    /// `STORAGE_ELEMENT_` are refused: they are the node's settings, which `config` holds.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    /// `STORAGE_ELEMENT_` are refused: they are the node's settings, which `config` holds. So are POD_NAME, POD_NAMESPACE and
+    /// POD_UID, which the operator sets.
+    #[serde(default, skip_serializing_if = "Vec::is_empty", deserialize_with = "with_amounts_as_text")]
     #[schemars(schema_with = "crate::schema::pod::env")]
     pub env: Vec<EnvVar>,
 
@@ -94,6 +96,7 @@ pub struct PodTemplate {
 
 /// When an image is pulled.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
+#[schemars(transform = crate::schema::of_the_field)]
 pub enum ImagePullPolicy {
     /// At each start of a pod.
     Always,
@@ -111,5 +114,23 @@ impl ImagePullPolicy {
             Self::IfNotPresent => "IfNotPresent",
             Self::Never => "Never",
         }
+    }
+}
+
+/// Reads what holds amounts of `cpu: 2` too: the API server keeps the number as it was written, while the types of pods only
+/// know text, because there the API server has made it text before.
+fn with_amounts_as_text<'de, D: Deserializer<'de>, T: DeserializeOwned>(deserializer: D) -> Result<T, D::Error> {
+    let mut value = Value::deserialize(deserializer)?;
+    amounts_as_text(&mut value);
+    serde_json::from_value(value).map_err(Error::custom)
+}
+
+/// Neither resources nor variables have a number that is not an amount.
+fn amounts_as_text(value: &mut Value) {
+    match value {
+        Value::Number(number) => *value = Value::String(number.to_string()),
+        Value::Array(items) => items.iter_mut().for_each(amounts_as_text),
+        Value::Object(fields) => fields.values_mut().for_each(amounts_as_text),
+        _ => {}
     }
 }

@@ -20,7 +20,9 @@ pub struct Transition {
     #[serde(default)]
     pub verify: Verify,
 
-    /// Permission for one step back. Set it together with `mode`.
+    /// Permission for one step back, `ro → rw` or `ar → ro`. Set it together with `mode`. It is carried out once for each
+    /// `requestID`, which is remembered with the files, and may stay here afterwards. Rules of `lifecycle` that are due by then
+    /// stay off until their values change.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub rollback: Option<Rollback>,
 }
@@ -33,6 +35,7 @@ impl Default for Transition {
 
 /// What is checked before a step forward.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
+#[schemars(transform = crate::schema::of_the_field)]
 pub enum Verify {
     /// Nothing.
     None,
@@ -43,8 +46,7 @@ pub enum Verify {
     Deep,
 }
 
-/// Permission for one step back, `ro → rw` or `ar → ro`. It is carried out once for each `requestID`, which is remembered with
-/// the files, and may stay here afterwards. Rules of `lifecycle` that are due by then stay off until their values change.
+/// Permission for one step back.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct Rollback {

@@ -5,7 +5,7 @@ use super::{Example, create, local, with};
 use crate::OWNED_CONFIG_SECTIONS;
 
 pub(super) fn examples() -> Vec<Example> {
-    let mut examples = env();
+    let mut examples = [env(), keys()].concat();
     let config = |settings: Value| with(local(), &json!({"config": settings}));
     for section in OWNED_CONFIG_SECTIONS {
         examples.push(create("config-owned", Refused, section, config(json!({section: {"a": 1}}))));
@@ -35,6 +35,7 @@ fn env() -> Vec<Example> {
             "the configuration file",
             env(json!([{"name": "STORAGE_ELEMENT_CONFIG", "value": "/x"}])),
         ),
+        create(owned, Refused, "the pod's name", env(json!([{"name": "POD_NAME", "value": "x"}]))),
         create("env-source", Allowed, "from a Secret", env(json!([{"name": "A", "valueFrom": source}]))),
         create("env-source", Allowed, "no value", env(json!([{"name": "A"}]))),
         create(
@@ -45,5 +46,25 @@ fn env() -> Vec<Example> {
         ),
         create("env-source", Refused, "two sources", env(json!([{"name": "A", "valueFrom": two}]))),
         create("env-source", Refused, "no source", env(json!([{"name": "A", "valueFrom": {}}]))),
+    ]
+}
+
+fn keys() -> Vec<Example> {
+    let template = |template: Value| with(local(), &json!({"podTemplate": template}));
+    let long = "a".repeat(64);
+    let rule = "label-keys";
+    vec![
+        create(rule, Allowed, "a name", template(json!({"labels": {"team": "records"}}))),
+        create(rule, Allowed, "a prefix", template(json!({"annotations": {"example.org/Team_1.a": "a b"}}))),
+        create(
+            rule,
+            Allowed,
+            "a label of machines",
+            template(json!({"nodeSelector": {"topology.kubernetes.io/zone": "a"}})),
+        ),
+        create(rule, Refused, "a blank", template(json!({"labels": {"my team": "records"}}))),
+        create(rule, Refused, "64 characters", template(json!({"labels": {long: "records"}}))),
+        create(rule, Refused, "nothing before the slash", template(json!({"annotations": {"/team": "records"}}))),
+        create(rule, Refused, "two slashes", template(json!({"nodeSelector": {"a/b/c": "records"}}))),
     ]
 }
