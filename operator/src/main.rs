@@ -34,14 +34,14 @@ struct CommandLine {
 #[derive(Subcommand)]
 enum Command {
     /// Watch StorageElements and keep what belongs to them as it should be.
-    Run(settings::Settings),
+    Run(Box<settings::Settings>),
     /// Print the CustomResourceDefinition as YAML.
     Crd,
 }
 
 fn main() -> std::process::ExitCode {
     let outcome = match CommandLine::parse().command {
-        Command::Run(settings) => run::run(settings),
+        Command::Run(settings) => run::run(*settings),
         Command::Crd => crd::print(),
     };
     match outcome {

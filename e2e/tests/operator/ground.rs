@@ -128,6 +128,12 @@ impl Ground {
         OperatorSetup::new(&self.operator, &[&self.namespace]).with("POD_NAMESPACE", &self.namespace)
     }
 
+    /// An operator for this namespace and another.
+    pub fn operator_for(&self, other: &Self) -> OperatorSetup {
+        let namespaces = [self.namespace.as_str(), other.namespace.as_str()];
+        OperatorSetup::new(&self.operator, &namespaces).with("POD_NAMESPACE", &self.namespace)
+    }
+
     /// A client with the operator's rights.
     pub async fn operator_client(&self) -> Client {
         self.operator.client().await.unwrap()

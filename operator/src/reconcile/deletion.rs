@@ -84,19 +84,16 @@ pub async fn run(context: &Context, key: &Key, element: &StorageElement) -> Resu
     let children = context.children.of(key);
     let ever_ran = element.status.as_ref().is_some_and(|status| status.element_id.is_some());
     let set = children.iter().find(|child| child.kind == Kind::StatefulSet);
-    let decision = match recorded(element) {
-        Some(decision) => decision,
-        None => {
-            let nodes = context.nodes.of(key);
-            let decision = decide(element.spec.deletion_policy, ever_ran, nodes.fresh(), waited, now);
-            if decision == Decision::Ask {
-                context.polls.add(key.clone(), Duration::ZERO);
-                return Ok(Outcome::again(LOOK_AGAIN));
-            }
-            // Recorded before the act: once the pods are gone nobody can say it again.
-            record(context, key, element, &decision, now).await?;
-            return Ok(Outcome::again(Duration::ZERO));
+    let Some(decision) = recorded(element) else {
+        let nodes = context.nodes.of(key);
+        let decision = decide(element.spec.deletion_policy, ever_ran, nodes.fresh(), waited, now);
+        if decision == Decision::Ask {
+            context.polls.add(key.clone(), Duration::ZERO);
+            return Ok(Outcome::again(LOOK_AGAIN));
         }
+        // Recorded before the act: once the pods are gone nobody can say it again.
+        record(context, key, element, &decision, now).await?;
+        return Ok(Outcome::again(Duration::ZERO));
     };
     if let Some(set) = set.filter(|set| !set.deleting) {
         context.cluster.delete(Kind::StatefulSet, key, &set.name, &set.uid).await?;

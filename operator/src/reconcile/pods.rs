@@ -17,6 +17,7 @@ const MESSAGE_LIMIT: usize = 1024;
 
 /// A pod as the decisions see it.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[allow(clippy::struct_excessive_bools, reason = "each is seen by itself, and any of them may go with any other")]
 pub struct PodView {
     /// Its name.
     pub name: String,
@@ -140,18 +141,32 @@ fn container_trouble(pod: &str, container: &ContainerStatus) -> Option<Problem> 
     Some(problem("CrashLoop", message))
 }
 
-/// The termination message: the node's error code and sentence, or the end of its log.
+/// The termination message: one JSON object with the node's error code and sentence, or the end of its log, of which the
+/// last error says most.
 fn told_by_node(told: &str) -> String {
-    let parsed: Option<serde_json::Value> = serde_json::from_str(told).ok();
-    let field = |name: &str| parsed.as_ref()?.get(name)?.as_str().map(str::to_owned);
-    match (field("code"), field("message")) {
-        (Some(code), Some(message)) => cut(&format!("{code}: {message}"), MESSAGE_LIMIT),
-        (Some(code), None) => code,
-        _ => {
-            // The last lines say most.
-            let tail: Vec<&str> = told.lines().rev().take(3).collect();
-            cut(&tail.into_iter().rev().collect::<Vec<_>>().join(" · "), MESSAGE_LIMIT)
+    let lines: Vec<Line> = told.lines().filter_map(|line| serde_json::from_str(line).ok()).collect();
+    let last = lines.iter().rev().find(|line| line.is_error()).or_else(|| lines.last());
+    if let Some(line) = last {
+        let said = [&line.code, &line.message].into_iter().flatten().map(String::as_str).collect::<Vec<_>>().join(": ");
+        if !said.is_empty() {
+            return cut(&said, MESSAGE_LIMIT);
         }
+    }
+    let tail: Vec<&str> = told.lines().rev().take(3).collect();
+    cut(&tail.into_iter().rev().collect::<Vec<_>>().join(" · "), MESSAGE_LIMIT)
+}
+
+/// What a line of a log may say.
+#[derive(serde::Deserialize)]
+struct Line {
+    level: Option<String>,
+    code: Option<String>,
+    message: Option<String>,
+}
+
+impl Line {
+    fn is_error(&self) -> bool {
+        self.code.is_some() || self.level.as_deref() == Some("ERROR")
     }
 }
 
@@ -196,6 +211,9 @@ mod tests {
         let none = json!({});
         let ended =
             json!({"terminated": {"exitCode": 1, "message": "{\"code\":\"WRONG_VOLUME\",\"message\":\"found X\"}"}});
+        let log = "{\"level\":\"ERROR\",\"message\":\"no key\"}\n{\"level\":\"INFO\",\"message\":\"bye\"}\n";
+        let logged = json!({"terminated": {"exitCode": 1, "message": log}});
+        let plain = json!({"terminated": {"exitCode": 2, "message": "a\nb\nc\nd\n"}});
         let crash = json!({"waiting": {"reason": "CrashLoopBackOff", "message": "back-off"}});
         let pull = json!({"waiting": {"reason": "ImagePullBackOff", "message": "not found"}});
         for (status, reason, part, stalls) in [
@@ -203,6 +221,8 @@ mod tests {
             (container(&pull, &none), "ImagePullFailed", "registry/node:1", true),
             (container(&crash, &ended), "CrashLoop", "WRONG_VOLUME: found X", true),
             (container(&json!({"running": {}}), &ended), "CrashLoop", "ended 4 times", false),
+            (container(&crash, &logged), "CrashLoop", "the last time with no key", true),
+            (container(&crash, &plain), "CrashLoop", "b · c · d", true),
         ] {
             let trouble = view(&status).trouble.unwrap();
             assert_eq!((trouble.reason, trouble.needs_a_person), (reason, stalls));

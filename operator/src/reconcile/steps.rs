@@ -140,7 +140,7 @@ fn input<'a>(
         element,
         keys,
         image: image.image,
-        operator_image: image.operator_image,
+        operator_image: image.fallback,
         image_request: image.request,
         first_mode,
         mode,
