@@ -3,8 +3,11 @@
 //! Two tasks own a connection each: one writes intents, one everything else; a pool reads. Whatever is answered is
 //! durable, for standbys read it.
 
+mod asking;
 mod closing;
+mod conditions;
 mod config;
+mod counting;
 mod ended;
 mod error;
 mod files;
@@ -16,15 +19,16 @@ mod lock;
 mod log;
 mod make;
 mod matching;
+mod newest;
 mod pooler;
 mod rebuild;
-mod relevance;
 mod request;
 mod retention;
 mod rows;
 mod schema;
 mod server;
 mod session;
+mod stretch;
 mod totals;
 mod transitions;
 
@@ -128,7 +132,8 @@ impl PostgresCatalog {
         self.ask(&self.requests, |reply| Request::Alone(Box::new(Act::new(work, reply)))).await
     }
 
-    /// How PostgreSQL goes about a page, and about counting for it: its plans, a line a step.
+    /// How PostgreSQL goes about a page, and about counting for it: the plan of each statement that is sent for it, as it
+    /// went, with the blocks that it read.
     ///
     /// # Errors
     /// Those of the page itself.
