@@ -9,6 +9,8 @@
     reason = "a test fails by panicking, and says so better in few words"
 )]
 
+#[path = "../authority/mod.rs"]
+mod authority;
 mod closing;
 mod filters;
 mod intents;

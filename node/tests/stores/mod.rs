@@ -45,6 +45,13 @@ pub async fn bucket() -> Bucket {
     made.await.clone()
 }
 
+/// A bucket whose store speaks TLS with this certificate and key, on the name `localhost`.
+pub async fn encrypted(certificate: &str, key: &str) -> Bucket {
+    // The race has been won by the same program.
+    bucket().await;
+    versitygw::start_with(certificate, key).await
+}
+
 fn variable(name: &str) -> String {
     std::env::var(name).unwrap_or_else(|_| panic!("E2E_S3_ENDPOINT is set, {name} is not: set it too"))
 }
@@ -61,6 +68,11 @@ impl Bucket {
             .request_checksum_calculation(RequestChecksumCalculation::WhenRequired)
             .credentials_provider(credentials);
         Client::from_conf(config.build())
+    }
+
+    /// Access key id and secret.
+    pub fn keys(&self) -> (&str, &str) {
+        (&self.access_key, &self.secret_key)
     }
 
     /// How a storage is opened at `prefix`, through `endpoint` (the store's own, or a proxy's).
@@ -83,7 +95,10 @@ impl Bucket {
             endpoint: Some(endpoint.to_owned()),
             force_path_style: true,
             ca_file: None,
-            credential_files: Some((file("id", &self.access_key), file("secret", &self.secret_key))),
+            credential_files: Some((
+                file(&format!("{}.id", self.access_key), &self.access_key),
+                file(&format!("{}.secret", self.access_key), &self.secret_key),
+            )),
             allow_unconditional: false,
             patience: Patience::default(),
         }

@@ -13,20 +13,38 @@ const VERSION: &str = "1.8.0";
 const ACCESS_KEY: &str = "test-access";
 const SECRET_KEY: &str = "test-secret-key";
 
-/// Starts it. It ends with this program, however that ends: a shell in between waits for our end of a pipe to close.
+/// Starts one.
 pub async fn start() -> Bucket {
+    started(None).await
+}
+
+/// Starts one that speaks TLS with this certificate and key, in PEM.
+pub async fn start_with(certificate: &str, key: &str) -> Bucket {
+    started(Some((certificate, key))).await
+}
+
+/// It ends with this program, however that ends: a shell in between waits for our end of a pipe to close.
+async fn started(tls: Option<(&str, &str)>) -> Bucket {
     let program = program();
     let root = tempfile::Builder::new().prefix("versitygw-").tempdir().unwrap().keep();
     std::fs::create_dir_all(root.join("data/elements")).unwrap();
+    let mut options = String::new();
+    if let Some((certificate, key)) = tls {
+        let (certificate_file, key_file) = (root.join("tls.crt"), root.join("tls.key"));
+        std::fs::write(&certificate_file, certificate).unwrap();
+        std::fs::write(&key_file, key).unwrap();
+        options = format!("--cert {} --key {}", certificate_file.display(), key_file.display());
+    }
     let port = TcpListener::bind("127.0.0.1:0").await.unwrap().local_addr().unwrap().port();
     let address = format!("127.0.0.1:{port}");
-    let script = "\"$1\" --quiet --port \"$2\" posix \"$3/data\" >\"$3/log\" 2>&1 & pid=$!; cat >/dev/null; \
+    let script = "\"$1\" --quiet --port \"$2\" $4 posix \"$3/data\" >\"$3/log\" 2>&1 & pid=$!; cat >/dev/null; \
                   kill -9 $pid; wait $pid 2>/dev/null; rm -rf \"$3\"";
     let shell = Command::new("sh")
         .args(["-c", script, "versitygw"])
         .arg(program)
         .arg(&address)
         .arg(&root)
+        .arg(options)
         .env("ROOT_ACCESS_KEY", ACCESS_KEY)
         .env("ROOT_SECRET_KEY", SECRET_KEY)
         .stdin(Stdio::piped())
@@ -37,7 +55,11 @@ pub async fn start() -> Bucket {
     for _ in 0..200 {
         if TcpStream::connect(&address).await.is_ok() {
             return Bucket {
-                endpoint: format!("http://{address}"),
+                endpoint: match tls {
+                    // The name that certificates are made for.
+                    Some(_) => format!("https://localhost:{port}"),
+                    None => format!("http://{address}"),
+                },
                 name: "elements".to_owned(),
                 access_key: ACCESS_KEY.to_owned(),
                 secret_key: SECRET_KEY.to_owned(),
