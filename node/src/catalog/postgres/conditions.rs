@@ -64,6 +64,12 @@ impl<'q> Wanted<'q> {
         if let Some(parts) = &self.name_parts {
             sql.push(" AND name_parts(f.name_lower) @@ ").push_bind(parts.clone()).push("::text::tsquery");
         }
+        // But of sizes and changes it knows enough: few of them are found sooner than a word that is everywhere.
+        let Filter { size_min, size_max, updated_from, updated_to, .. } = self.query.filter;
+        if size_min.or(size_max).is_some() || updated_from.or(updated_to).is_some() {
+            sql.push(" AND ");
+            self.others(sql);
+        }
     }
 
     /// All that [`look_up`](Self::look_up) leaves open.
