@@ -14,7 +14,7 @@ const LENGTHS: u32 = 8;
 /// A stretch is made of so many spans at most.
 const SPANS: i64 = 32;
 /// Looks before the smallest stretch that has enough is taken as it is.
-const LOOKS: u32 = 10;
+const LOOKS: u32 = 14;
 
 /// A stretch of time in microseconds, both ends included.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -163,7 +163,7 @@ mod tests {
         for moments in [&all, &old, &burst] {
             for ends in [(LAST, 0), (0, LAST)] {
                 let (found, looks) = hunted(moments, ends, 100, 2_000);
-                assert!(found >= 100 && looks <= 11, "{found} in {looks}");
+                assert!(found >= 100 && looks <= 15, "{found} in {looks}");
                 assert!(found <= 2_000 || std::ptr::eq(moments, &raw const burst), "{found}");
             }
         }
