@@ -110,20 +110,29 @@ async fn sorted(pool: &SqlitePool, query: &FileQuery, indexed: &Indexed) -> Cata
 /// Where rows come from: the text index leads where there is anything to look up in it.
 fn source(sql: &mut QueryBuilder<Sqlite>, query: &FileQuery, indexed: &Indexed) {
     let by_number = matches!(query.sort, Sort::CreatedAt | Sort::Relevance);
-    if let Some(expression) = &indexed.expression {
-        sql.push(" FROM files_text CROSS JOIN files AS f ON f.seq = files_text.rowid WHERE files_text MATCH ");
-        sql.push_bind(expression.clone());
-        if let Some(names) = &indexed.names {
-            sql.push(" AND files_text.rowid IN (SELECT rowid FROM files_names WHERE files_names MATCH ");
-            sql.push_bind(names.clone()).push(")");
+    match (&indexed.expression, &indexed.names) {
+        // Names come first: there are few of them, and each is asked of the index of words by its number.
+        (Some(expression), Some(names)) => {
+            sql.push(
+                " FROM files_names CROSS JOIN files_text ON files_text.rowid = files_names.rowid \
+                 CROSS JOIN files AS f ON f.seq = files_text.rowid WHERE files_names MATCH ",
+            );
+            sql.push_bind(names.clone()).push(" AND files_text MATCH ").push_bind(expression.clone());
         }
-    } else if let Some(names) = &indexed.names {
-        sql.push(" FROM files_names CROSS JOIN files AS f ON f.seq = files_names.rowid WHERE files_names MATCH ");
-        sql.push_bind(names.clone());
-    } else if by_number && query.filter.status == Some(FileStatus::Deleted) {
-        sql.push(" FROM files AS f INDEXED BY files_deleted WHERE true");
-    } else {
-        sql.push(" FROM files AS f WHERE true");
+        (Some(expression), None) => {
+            sql.push(" FROM files_text CROSS JOIN files AS f ON f.seq = files_text.rowid WHERE files_text MATCH ");
+            sql.push_bind(expression.clone());
+        }
+        (None, Some(names)) => {
+            sql.push(" FROM files_names CROSS JOIN files AS f ON f.seq = files_names.rowid WHERE files_names MATCH ");
+            sql.push_bind(names.clone());
+        }
+        (None, None) if by_number && query.filter.status == Some(FileStatus::Deleted) => {
+            sql.push(" FROM files AS f INDEXED BY files_deleted WHERE true");
+        }
+        (None, None) => {
+            sql.push(" FROM files AS f WHERE true");
+        }
     }
 }
 

@@ -17,7 +17,7 @@ const COMMON: i64 = 50;
 /// Names that are brought by the index at most, to be sorted.
 const FEW: i64 = 20_000;
 /// The same where each has to be looked for in the index of words.
-const FEW_TO_MATCH: i64 = 2_000;
+const FEW_TO_MATCH: i64 = 500;
 
 /// The expression that finds names with this part, and maybe others.
 fn expression(part: &str) -> String {
