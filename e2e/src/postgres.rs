@@ -3,6 +3,7 @@
 #![allow(clippy::panic, clippy::expect_used, reason = "a test without its server has failed, and says why")]
 
 use std::io::Write;
+use std::net::TcpListener;
 use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStdin, Command, Stdio};
 use std::sync::{Mutex, OnceLock};
@@ -15,12 +16,12 @@ pub const URL_VARIABLE: &str = "E2E_DATABASE_URL";
 /// server that was killed is started again as soon as it is allowed to.
 const SUPERVISOR: &str = r#"
 trap : HUP INT TERM
-bin=$1 dir=$2
+bin=$1 dir=$2 port=$3 addresses=$4
 cd "$dir"
 "$bin/initdb" -D data -U se -A trust -E UTF8 --locale=C.UTF-8 --no-sync >initdb.log 2>&1 || exit 1
 serve() {
   while [ ! -e stop ]; do
-    [ -e hold ] || "$bin/postgres" -D data -k "$dir" -c listen_addresses= -c max_connections=300 \
+    [ -e hold ] || "$bin/postgres" -D data -k "$dir" -p "$port" -c "listen_addresses=$addresses" -c max_connections=300 \
       -c shared_buffers=64MB -c max_wal_size=4GB >>server.log 2>&1
     sleep 0.05
   done
@@ -39,6 +40,8 @@ cd /
 rm -rf "$dir"
 "#;
 
+/// The port in the name of a socket that nobody else sees.
+const PORT: u16 = 5432;
 /// How long a server may take to be made and to answer.
 const READY_LIMIT: Duration = Duration::from_mins(1);
 
@@ -51,6 +54,7 @@ pub struct Postgres {
 struct Own {
     programs: PathBuf,
     folder: PathBuf,
+    port: u16,
     commands: Mutex<Option<ChildStdin>>,
     supervisor: Mutex<Child>,
 }
@@ -73,6 +77,19 @@ impl Postgres {
     /// # Panics
     /// When the programs are missing, with a sentence that says how to get them, or do not start.
     pub fn start() -> Self {
+        Self::start_at(PORT, "")
+    }
+
+    /// A server that listens at a port of this machine too, which a socket in a folder is not enough for: TLS.
+    ///
+    /// # Panics
+    /// Like [`start`](Self::start).
+    pub fn start_listening() -> Self {
+        let free = TcpListener::bind("127.0.0.1:0").and_then(|listener| listener.local_addr());
+        Self::start_at(free.unwrap_or_else(|error| panic!("no port is free: {error}")).port(), "127.0.0.1")
+    }
+
+    fn start_at(port: u16, addresses: &str) -> Self {
         let programs = programs().unwrap_or_else(|| {
             panic!(
                 "PostgreSQL's server programs are missing: install them (Debian: apt-get install postgresql), or name a \
@@ -85,13 +102,15 @@ impl Postgres {
         let mut supervisor = command
             .args(["sh", "-c", SUPERVISOR, "supervisor"])
             .args([&programs, &folder])
+            .arg(port.to_string())
+            .arg(addresses)
             .stdin(Stdio::piped())
             .stdout(Stdio::null())
             .spawn()
             .unwrap_or_else(|error| panic!("cannot start PostgreSQL: {error}"));
         let commands = Mutex::new(supervisor.stdin.take());
-        let url = format!("postgres://se@localhost/postgres?host={}&port=5432", folder.display());
-        let own = Own { programs, folder, commands, supervisor: Mutex::new(supervisor) };
+        let url = format!("postgres://se@localhost/postgres?host={}&port={port}", folder.display());
+        let own = Own { programs, folder, port, commands, supervisor: Mutex::new(supervisor) };
         own.ready();
         Self { url, own: Some(own) }
     }
@@ -99,6 +118,11 @@ impl Postgres {
     /// Where it is.
     pub fn url(&self) -> &str {
         &self.url
+    }
+
+    /// The port of a server that was started here.
+    pub fn port(&self) -> Option<u16> {
+        self.own.as_ref().map(|own| own.port)
     }
 
     /// The folder of a server that was started here: its sockets are there.
@@ -140,8 +164,10 @@ impl Own {
 
     fn answers(&self) -> bool {
         let asked = Command::new(self.programs.join("pg_isready"))
-            .args(["-q", "-U", "se", "-d", "postgres", "-p", "5432", "-h"])
+            .args(["-q", "-U", "se", "-d", "postgres", "-h"])
             .arg(&self.folder)
+            .arg("-p")
+            .arg(self.port.to_string())
             .status();
         asked.is_ok_and(|status| status.success())
     }

@@ -72,7 +72,7 @@ impl Store {
             }
             _ => {
                 let own = Versitygw::start();
-                let (access_key, secret_key) = own.credentials();
+                let (access_key, secret_key) = Versitygw::credentials();
                 Self {
                     endpoint: own.endpoint().to_owned(),
                     access_key: access_key.to_owned(),
@@ -207,7 +207,13 @@ impl Bucket {
         let asked = self.client.get_object().bucket(&self.name).key(self.key(path)).send().await;
         match asked {
             Ok(output) => Ok(Some(output.body.collect().await?.into_bytes())),
-            Err(error) if error.as_service_error().is_some_and(|error| error.is_no_such_key()) => Ok(None),
+            Err(error)
+                if error
+                    .as_service_error()
+                    .is_some_and(aws_sdk_s3::operation::get_object::GetObjectError::is_no_such_key) =>
+            {
+                Ok(None)
+            }
             Err(error) => Err(error).with_context(|| path.to_owned()),
         }
     }

@@ -20,12 +20,15 @@ const READY_LIMIT: Duration = Duration::from_secs(30);
 /// Runs in a shell of its own, so that the store goes however this process ends: its standard input ends with it.
 const SUPERVISOR: &str = r#"
 trap : HUP INT TERM
-"$1" --quiet --port "$2" posix "$3/data" >"$3/log" 2>&1 &
+if [ -e "$3/tls.key" ]; then set -- "$1" "$2" "$3" --cert "$3/tls.crt" --key "$3/tls.key"; fi
+program=$1 address=$2 folder=$3
+shift 3
+"$program" --quiet --port "$address" "$@" posix "$folder/data" >"$folder/log" 2>&1 &
 pid=$!
 cat >/dev/null
 kill -9 $pid
 wait $pid 2>/dev/null
-rm -rf "$3"
+rm -rf "$folder"
 "#;
 
 /// A versitygw for tests. On drop it is killed and its folder removed.
@@ -41,10 +44,27 @@ impl Versitygw {
     /// # Panics
     /// When it cannot be built, with a sentence that says what is missing, or does not start.
     pub fn start() -> Self {
+        Self::started(None)
+    }
+
+    /// Starts one that speaks TLS with this certificate and key, in PEM, on the name `localhost`.
+    ///
+    /// # Panics
+    /// As [`start`](Self::start).
+    pub fn start_encrypted(certificate: &str, key: &str) -> Self {
+        Self::started(Some((certificate, key)))
+    }
+
+    fn started(tls: Option<(&str, &str)>) -> Self {
         let program = program();
         let folder = tempfile::Builder::new().prefix("se-versitygw-").tempdir().expect("a temporary folder").keep();
         std::fs::create_dir(folder.join("data")).expect("a folder for buckets");
-        let address = format!("127.0.0.1:{}", free_port());
+        if let Some((certificate, key)) = tls {
+            std::fs::write(folder.join("tls.crt"), certificate).expect("a certificate");
+            std::fs::write(folder.join("tls.key"), key).expect("a key");
+        }
+        let port = free_port();
+        let address = format!("127.0.0.1:{port}");
         let supervisor = Command::new("sh")
             .args(["-c", SUPERVISOR, "supervisor"])
             .arg(program)
@@ -61,7 +81,9 @@ impl Versitygw {
             assert!(began.elapsed() < READY_LIMIT, "versitygw does not listen on {address}: {}", log());
             std::thread::sleep(Duration::from_millis(20));
         }
-        Self { endpoint: format!("http://{address}"), folder, supervisor }
+        // The name that certificates are made for.
+        let endpoint = if tls.is_some() { format!("https://localhost:{port}") } else { format!("http://{address}") };
+        Self { endpoint, folder, supervisor }
     }
 
     /// Where it is.
@@ -70,7 +92,7 @@ impl Versitygw {
     }
 
     /// Access key id and secret.
-    pub fn credentials(&self) -> (&'static str, &'static str) {
+    pub const fn credentials() -> (&'static str, &'static str) {
         (ACCESS_KEY, SECRET_KEY)
     }
 

@@ -23,7 +23,7 @@ impl Place {
     }
 
     /// Sends a phase of a mode change; the status, 0 without an answer, and the body.
-    fn prepare(&self, mut curl: Command, base: &str) -> Result<(u16, Value)> {
+    fn prepare(mut curl: Command, base: &str) -> Result<(u16, Value)> {
         let wish = json!({"mode": "ro", "phase": "prepare", "transition_id": "t-1", "attempt": 1});
         let bearer = format!("Authorization: Bearer {}", Tokens::shared().role("admin"));
         curl.args(["-X", "PUT", "-H", &bearer, "-H", "Content-Type: application/json", "-d", &wish.to_string()]);
@@ -34,20 +34,20 @@ impl Place {
     }
 
     fn as_peer(&self) -> Result<(u16, Value)> {
-        self.prepare(self.peers.curl(), &format!("https://{}", self.peers.address(0)?))
+        Self::prepare(self.peers.curl(), &format!("https://{}", self.peers.address(0)?))
     }
 }
 
 #[test]
 fn phases_come_through_the_peer_port_and_peers_show_a_certificate() -> Result<()> {
     let place = Place::start()?;
-    let (status, body) = place.prepare(Peers::curl_of_a_stranger(), &place.node.url())?;
+    let (status, body) = Place::prepare(Peers::curl_of_a_stranger(), &place.node.url())?;
     ensure!(status == 403 && body["error"]["code"] == "FORBIDDEN", "on the public port: {status} {body}");
     let peer = place.peers.address(0)?;
     for base in [format!("https://{peer}"), format!("http://{peer}")] {
         let mut stranger = Peers::curl_of_a_stranger();
         stranger.arg("--insecure");
-        let (status, body) = place.prepare(stranger, &base)?;
+        let (status, body) = Place::prepare(stranger, &base)?;
         ensure!(status == 0, "a stranger was answered at {base}: {status} {body}");
     }
     let (status, body) = place.as_peer()?;

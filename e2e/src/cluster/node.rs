@@ -130,12 +130,8 @@ impl Node {
         let address = address(self.number);
         let user = format!("system:node:{name}");
         let signed = ground.authority.client(&name, &user, Some("system:nodes"))?;
-        let access = Access::write(
-            folder.join("kubelet.kubeconfig"),
-            ground.server,
-            &ground.authority.certificate(),
-            &signed,
-        )?;
+        let access =
+            Access::write(folder.join("kubelet.kubeconfig"), ground.server, &ground.authority.certificate(), &signed)?;
         let serving = ground.authority.server(&format!("{name}-serving"), &[&name, &address])?;
         let names = folder.join("resolv.conf");
         std::fs::write(&names, "")?;

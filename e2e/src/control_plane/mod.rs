@@ -116,8 +116,7 @@ impl ControlPlane {
         let api_server = start_api_server(folder.path(), &authority, ports[0], address, parts)?;
         let server = format!("https://{address}");
         let signed = authority.client("admin", "e2e-admin", Some("system:masters"))?;
-            let admin =
-            Access::write(folder.path().join("admin.kubeconfig"), &server, &authority.certificate(), &signed)?;
+        let admin = Access::write(folder.path().join("admin.kubeconfig"), &server, &authority.certificate(), &signed)?;
         api_server.wait_until(READY_PATIENCE, || is_ready(admin.kubeconfig()))?;
         let mut controllers = Vec::new();
         if parts.controllers {

@@ -33,9 +33,9 @@ async fn times_of_twenty_runs() -> Result<()> {
             }
             write(&replicas, &mut Ledger::new(), other, &format!("{round}")).await?;
             if killed {
-                kills.push(begun.elapsed())
+                kills.push(begun.elapsed());
             } else {
-                stops.push(begun.elapsed())
+                stops.push(begun.elapsed());
             }
             if !killed {
                 tokio::task::block_in_place(|| replicas.nodes[master].wait(Duration::from_secs(30)))?;

@@ -68,8 +68,8 @@ async fn until(what: &str, mut so: impl AsyncFnMut() -> Result<bool>) -> Result<
 fn logged(node: &Node, message: &str) -> Result<String> {
     let log = node.log();
     let lines = log.lines().filter_map(|line| serde_json::from_str::<Value>(line).ok());
-    let told = lines.filter(|line| line["message"].as_str().is_some_and(|text| text.contains(message)));
-    let last = told.last().with_context(|| format!("the log never says {message:?}:\n{}", node.log_tail()))?;
+    let mut told = lines.filter(|line| line["message"].as_str().is_some_and(|text| text.contains(message)));
+    let last = told.next_back().with_context(|| format!("the log never says {message:?}:\n{}", node.log_tail()))?;
     Ok(last["timestamp"].as_str().context("a line without a time")?.to_owned())
 }
 

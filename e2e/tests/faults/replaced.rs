@@ -1,6 +1,7 @@
 //! A part that dies and recovers, is restored from a backup, is exchanged for an empty one or for another element's: what
 //! can be made again is made again, what does not belong together is refused with a sentence that names both.
 
+use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -125,8 +126,13 @@ async fn an_empty_storage_with_a_catalog_that_is_not_is_refused() -> Result<()> 
         }
         refused(&mut node, &["is the right volume mounted", &id])?;
         // Not a byte was written to either.
-        let written: Vec<String> =
-            node.storage().names().await?.into_keys().filter(|name| name.ends_with(".json")).collect();
+        let written: Vec<String> = node
+            .storage()
+            .names()
+            .await?
+            .into_keys()
+            .filter(|name| Path::new(name).extension().is_some_and(|end| end == "json"))
+            .collect();
         ensure!(written.is_empty(), "it wrote {written:?}");
     }
     Ok(())

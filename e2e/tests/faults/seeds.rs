@@ -110,7 +110,7 @@ async fn weather(seed: u64, behind: &mut Behind, account: &Account) -> Result<St
 async fn verified(behind: &Behind) -> Result<Value> {
     let admin = behind.node.client("admin")?;
     let report = job::run(&admin, "/api/v1/admin/cache/verify", Some(&json!({"deep": true}))).await?;
-    let late = behind.store.as_ref().map_or_else(Vec::new, |store| store.late());
+    let late = behind.store.as_ref().map_or_else(Vec::new, storage_element_e2e::S3Proxy::late);
     let writes = |told: &&String| {
         (told.starts_with("PUT ") || told.starts_with("POST "))
             && !told.contains(".attr.json")

@@ -88,7 +88,7 @@ pub trait Catalog: Send + Sync + 'static {
     /// Returns when another process may have changed the singleton row, or a little later than never: whoever must know
     /// also looks by itself. May be given up and asked again.
     async fn changed(&self) {
-        std::future::pending().await
+        std::future::pending::<()>().await;
     }
 
     /// Announces an operation: durable once accepted, and accepted only while the term stands, the mode allows writes

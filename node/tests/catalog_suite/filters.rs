@@ -115,3 +115,79 @@ pub async fn each_finds_what_it_says(make: &dyn Make) {
         }
     }
 }
+
+/// A part may stand anywhere in a name, be of any length and of any signs: what a plain look at each name finds is found,
+/// and nothing else.
+pub async fn parts_of_names_are_found_wherever_they_stand(make: &dyn Make) {
+    const NAMES: [&str; 9] = [
+        "Договор_аренды-2024.pdf",
+        "договоры.xlsx",
+        "o'brien \\ co.txt",
+        "100%_sure?*.txt",
+        "a",
+        "ab",
+        "aab.b",
+        "😀😀 смех.png",
+        "İstanbul ẞ.doc",
+    ];
+    const PARTS: [&str; 38] = [
+        "д",
+        "до",
+        "дог",
+        "ДОГОВОР",
+        "договоры",
+        "договор_аренды-2024.pdf",
+        "договор_аренды-2024.pdf.",
+        "024.pdf",
+        "pdf",
+        "df",
+        "f",
+        ".pdf/",
+        "f/",
+        "/",
+        "//",
+        "'",
+        "o'b",
+        "'b",
+        "\\",
+        " \\ ",
+        "\\ co",
+        "%",
+        "%_s",
+        "_",
+        "?*.",
+        "*",
+        "a",
+        "ab",
+        "b",
+        "aab",
+        "abb",
+        "ab.b",
+        "😀",
+        "😀😀",
+        "😀 с",
+        "istanbul",
+        "ß",
+        "ры.xls",
+    ];
+    let ready = Ready::new(make).await;
+    for name in NAMES {
+        ready.put(&ready.file(name)).await;
+    }
+    let lower = |text: &str| text.chars().flat_map(char::to_lowercase).collect::<String>();
+    for part in PARTS {
+        for sort in [Sort::CreatedAt, Sort::OriginalFilename] {
+            let filter = Filter { filename: Some(part.to_owned()), ..Filter::default() };
+            let mut found = names(&ready.list(&FileQuery { filter, sort, ..all() }).await);
+            let mut expected: Vec<_> = NAMES.iter().filter(|name| lower(name).contains(&lower(part))).collect();
+            found.sort();
+            expected.sort_unstable();
+            assert_eq!(found.iter().collect::<Vec<_>>(), expected, "{part}");
+        }
+    }
+    // With a word, a tag and a page of their own.
+    let filter =
+        Filter { filename: Some("_АРЕН".to_owned()), extension: Some("pdf".to_owned()), ..Filter::default() };
+    let query = FileQuery { filter, text: parse_text_query("договор"), sort: Sort::Relevance, ..all() };
+    assert_eq!(names(&ready.list(&query).await), ["Договор_аренды-2024.pdf"]);
+}

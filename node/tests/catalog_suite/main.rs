@@ -9,6 +9,8 @@
     reason = "a test fails by panicking, and says so better in few words"
 )]
 
+#[path = "../authority/mod.rs"]
+mod authority;
 mod closing;
 mod filters;
 mod intents;
@@ -34,9 +36,10 @@ macro_rules! suite {
                 closing: commit_caches_and_closes, rows_move_forward_only, ends_are_final, over_terms_change_nothing,
                     failed_blocks_and_is_lifted, the_log_is_paged_and_counted, odd_text_is_kept,
                     one_refused_commit_fails_only_itself;
-                filters: each_finds_what_it_says;
+                filters: each_finds_what_it_says, parts_of_names_are_found_wherever_they_stand;
                 pages: every_order_is_walked_whole, pages_stand_still_under_inserts, offsets_count,
-                    rows_of_one_number_keep_apart, common_words_are_counted_and_ranked_so_far;
+                    rows_of_one_number_keep_apart, common_words_are_counted_and_ranked_so_far,
+                    matches_are_found_however_far_back;
                 searching: finds_in_both_languages, ranks_names_first, syntax_is_plain_text,
                     follows_changes_and_removals;
                 rebuild: marks_and_sweeps, corrects_either_way, refresh_never_inserts, ends_once, doubles_are_kept;

@@ -182,3 +182,60 @@ pub async fn common_words_are_counted_and_ranked_so_far(make: &dyn Make) {
         assert_eq!((page.rows.len(), page.has_more), (20, false), "the newest 5,000 are ranked");
     }
 }
+
+/// However far from the page's beginning matches lie, however close together: all of them come, in order, each once.
+pub async fn matches_are_found_however_far_back(make: &dyn Make) {
+    const FILES: usize = 6_000;
+    let ready = Ready::new(make).await;
+    let first = ready.ids.next().as_u128();
+    let mut rows = Vec::with_capacity(FILES);
+    let mut millis = (first >> 80) - (1 << 37);
+    for n in 0..FILES {
+        // Years apart, hours apart, all at once.
+        millis += match n {
+            0..50 => 40_000_000_000 / 50,
+            50..3_000 => 3_600_000,
+            _ => 1,
+        };
+        let id = first & ((1 << 80) - 1) & !0xffff_ffff | (millis << 80) | u128::try_from(n).unwrap();
+        let mut row = file(Uuid::from_u128(id), &format!("{n}.txt"));
+        let said =
+            [(n % 7 == 0, "seventh"), (n < 120, "old"), ((3_000..3_100).contains(&n), "middle"), (n == 2_900, "one")];
+        row.attr.description =
+            Some(said.iter().filter(|(is, _)| *is).map(|(_, word)| *word).collect::<Vec<_>>().join(" "));
+        rows.push(row);
+    }
+    let mark = Uuid::now_v7();
+    for batch in rows.chunks(500) {
+        assert!(ready.catalog.rebuild_batch(ready.term, mark, batch.to_vec()).await.unwrap());
+    }
+    for word in ["seventh", "old", "middle", "one", "none", "seventh old"] {
+        let has = |row: &&FileRow| {
+            let said = row.attr.description.as_deref().unwrap_or_default();
+            word.split(' ').all(|word| said.split(' ').any(|one| one == word))
+        };
+        let mut expected: Vec<String> = rows.iter().filter(has).map(|row| row.attr.original_filename.clone()).collect();
+        for order in [Order::Asc, Order::Desc] {
+            let query = FileQuery { text: parse_text_query(word), order, ..all() };
+            let found: Vec<String> =
+                walk(&ready, &query, 97).await.into_iter().map(|row| row.attr.original_filename).collect();
+            assert_eq!(found, expected, "{word}");
+            expected.reverse();
+        }
+        expected.reverse();
+        for sort in [Sort::Relevance, Sort::CreatedAt] {
+            let mut found = Vec::new();
+            loop {
+                let page = PageRequest::Offset(found.len() as u64);
+                let page =
+                    ready.list(&FileQuery { text: parse_text_query(word), sort, page, limit: 200, ..all() }).await;
+                assert_eq!((page.total, page.total_is_minimum), (Some(expected.len() as u64), false), "{word}");
+                found.extend(names(&page));
+                if !page.has_more {
+                    break;
+                }
+            }
+            assert_eq!(found, expected, "{word}");
+        }
+    }
+}

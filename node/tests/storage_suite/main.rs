@@ -2,6 +2,9 @@
 
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a test fails by panicking")]
 
+mod access;
+#[path = "../authority/mod.rs"]
+mod authority;
 mod element;
 mod files;
 mod local;

@@ -50,9 +50,20 @@ pub async fn bucket() -> Bucket {
 
 /// A store that ends with this program, and its one bucket.
 fn own() -> Bucket {
-    let own = Box::leak(Box::new(Versitygw::start()));
+    with_elements(Versitygw::start())
+}
+
+/// A bucket whose store speaks TLS with this certificate and key, on the name `localhost`.
+pub async fn encrypted(certificate: &str, key: &str) -> Bucket {
+    // The race has been won by the same program.
+    bucket().await;
+    with_elements(Versitygw::start_encrypted(certificate, key))
+}
+
+fn with_elements(store: Versitygw) -> Bucket {
+    let own = Box::leak(Box::new(store));
     std::fs::create_dir(own.buckets().join("elements")).expect("a bucket");
-    let (access_key, secret_key) = own.credentials();
+    let (access_key, secret_key) = Versitygw::credentials();
     Bucket {
         endpoint: own.endpoint().to_owned(),
         name: "elements".to_owned(),
@@ -79,6 +90,11 @@ impl Bucket {
         Client::from_conf(config.build())
     }
 
+    /// Access key id and secret.
+    pub fn keys(&self) -> (&str, &str) {
+        (&self.access_key, &self.secret_key)
+    }
+
     /// How a storage is opened at `prefix`, through `endpoint` (the store's own, or a proxy's).
     pub fn options(&self, endpoint: &str, prefix: &str) -> S3Options {
         let folder = std::env::temp_dir().join(format!("storage-element-credentials-{}", std::process::id()));
@@ -99,7 +115,10 @@ impl Bucket {
             endpoint: Some(endpoint.to_owned()),
             force_path_style: true,
             ca_file: None,
-            credential_files: Some((file("id", &self.access_key), file("secret", &self.secret_key))),
+            credential_files: Some((
+                file(&format!("{}.id", self.access_key), &self.access_key),
+                file(&format!("{}.secret", self.access_key), &self.secret_key),
+            )),
             allow_unconditional: false,
             patience: Patience::default(),
         }

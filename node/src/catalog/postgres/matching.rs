@@ -50,6 +50,34 @@ pub(super) fn expression(text: Option<&TextQuery>, filter: &Filter) -> Option<St
     if all.is_empty() { None } else { Some(format!("({})", all.join(") & ("))) }
 }
 
+/// The query that finds names with this part, and maybe others: runs of three characters that cover it, or, when it is
+/// shorter, the beginning of one. `None` when PostgreSQL takes it for no text at all.
+pub(super) fn name_parts(part: &str) -> Option<String> {
+    const RUN: usize = 3;
+    let characters: Vec<char> = part.chars().collect();
+    if characters.is_empty() || characters.contains(&'\0') {
+        return None;
+    }
+    let quoted = |run: &[char]| {
+        let mut text = String::from("'");
+        for character in run {
+            if matches!(character, '\'' | '\\') {
+                text.push(*character);
+            }
+            text.push(*character);
+        }
+        text + "'"
+    };
+    if characters.len() < RUN {
+        return Some(quoted(&characters) + ":*");
+    }
+    // Those that overlap say little more, and each has to be looked up.
+    let mut runs: Vec<String> = characters.chunks_exact(RUN).map(quoted).collect();
+    runs.extend(characters.len().checked_sub(RUN).and_then(|last| characters.get(last..)).map(quoted));
+    runs.dedup();
+    Some(runs.join(" & "))
+}
+
 /// Where a term makes a file more relevant than in its description, and by how much.
 pub(super) const WEIGHTS: [(&str, i64); 2] = [("A", 8), ("B", 4)];
 

@@ -3,9 +3,12 @@
 //! Two tasks own a connection each: one writes intents, one everything else; a pool reads. Whatever is answered is
 //! durable, for standbys read it.
 
+mod asking;
 mod changes;
 mod closing;
+mod conditions;
 mod config;
+mod counting;
 mod ended;
 mod error;
 mod files;
@@ -17,16 +20,17 @@ mod lock;
 mod log;
 mod make;
 mod matching;
+mod newest;
 mod pooler;
 mod reading;
 mod rebuild;
-mod relevance;
 mod request;
 mod retention;
 mod rows;
 mod schema;
 mod server;
 mod session;
+mod stretch;
 mod totals;
 mod transitions;
 
@@ -133,7 +137,8 @@ impl PostgresCatalog {
         self.ask(&self.requests, |reply| Request::Alone(Box::new(Act::new(work, reply)))).await
     }
 
-    /// How PostgreSQL goes about a page, and about counting for it: its plans, a line a step.
+    /// How PostgreSQL goes about a page, and about counting for it: the plan of each statement that is sent for it, as it
+    /// went, with the blocks that it read.
     ///
     /// # Errors
     /// Those of the page itself.

@@ -6,7 +6,7 @@ use sqlx::{QueryBuilder, Row, Sqlite, SqlitePool};
 use super::error::said;
 use super::relevance;
 use super::rows::{self, COLUMNS, seq};
-use super::{matching, totals};
+use super::{matching, names, totals};
 use crate::catalog::exact::lower;
 use crate::catalog::{CatalogError, CatalogResult};
 use crate::model::{CursorKey, FileQuery, FileStatus, Filter, Order, Page, PageRequest, Sort, SortValue, Timestamp};
@@ -19,28 +19,61 @@ pub(super) const ACTION: &str = "list files";
 /// A page.
 pub(super) async fn page(pool: &SqlitePool, query: &FileQuery) -> CatalogResult<Page> {
     let expression = matching::expression(query.text.as_ref(), &query.filter);
-    let mut sql = match (query.sort, &query.text, &expression) {
-        (Sort::Relevance, Some(text), Some(expression)) => relevance::page(query, text, expression)?,
-        _ => sorted(pool, query, expression.as_deref()).await?,
+    let indexed = Indexed {
+        names: names::look_up(
+            pool,
+            query.filter.filename.as_deref(),
+            expression.is_none() && matches!(query.sort, Sort::CreatedAt | Sort::Relevance),
+            expression.is_some(),
+        )
+        .await?,
+        expression,
+    };
+    let mut sql = match (query.sort, &query.text, &indexed.expression) {
+        (Sort::Relevance, Some(text), Some(expression)) => relevance::page(query, text, expression, &indexed)?,
+        _ => sorted(pool, query, &indexed).await?,
     };
     let found = sql.build().fetch_all(pool).await.map_err(said(ACTION))?;
     let limit = usize::try_from(query.limit).unwrap_or(usize::MAX);
     let rows = found.iter().take(limit).map(rows::read).collect::<CatalogResult<Vec<_>>>()?;
     let (total, total_is_minimum) = match query.page {
-        PageRequest::Offset(_) => count(pool, query, expression.as_deref()).await?,
+        PageRequest::Offset(_) => count(pool, query, &indexed).await?,
         PageRequest::First | PageRequest::After(_) => (None, false),
     };
     Ok(Page { rows, has_more: found.len() > limit, total, total_is_minimum })
 }
 
-async fn sorted(pool: &SqlitePool, query: &FileQuery, expression: Option<&str>) -> CatalogResult<QueryBuilder<Sqlite>> {
+/// What the indexes are asked.
+pub(super) struct Indexed {
+    /// The one of words and values.
+    expression: Option<String>,
+    /// The one of parts of names.
+    names: Option<String>,
+}
+
+impl Indexed {
+    fn leads(&self) -> bool {
+        self.expression.is_some() || self.names.is_some()
+    }
+
+    /// The number of a row, in the index that leads.
+    fn number(&self) -> &'static str {
+        match (&self.expression, &self.names) {
+            (Some(_), _) => "files_text.rowid",
+            (None, Some(_)) => "files_names.rowid",
+            (None, None) => "f.seq",
+        }
+    }
+}
+
+async fn sorted(pool: &SqlitePool, query: &FileQuery, indexed: &Indexed) -> CatalogResult<QueryBuilder<Sqlite>> {
     let mut sql = QueryBuilder::<Sqlite>::new("SELECT ");
     sql.push(COLUMNS);
-    source(&mut sql, query, expression);
-    conditions(&mut sql, &query.filter, query.sort, expression.is_some());
+    source(&mut sql, query, indexed);
+    conditions(&mut sql, &query.filter, query.sort, indexed);
     // Rows lie in the order of creation, and so do matches of the text index.
     let column = match query.sort {
-        Sort::CreatedAt | Sort::Relevance => number(expression.is_some()),
+        Sort::CreatedAt | Sort::Relevance => indexed.number(),
         Sort::UpdatedAt => "f.updated_at",
         Sort::OriginalFilename => "f.original_filename",
         Sort::FileSize => "f.file_size",
@@ -75,21 +108,37 @@ async fn sorted(pool: &SqlitePool, query: &FileQuery, expression: Option<&str>) 
 }
 
 /// Where rows come from: the text index leads where there is anything to look up in it.
-fn source(sql: &mut QueryBuilder<Sqlite>, query: &FileQuery, expression: Option<&str>) {
+fn source(sql: &mut QueryBuilder<Sqlite>, query: &FileQuery, indexed: &Indexed) {
     let by_number = matches!(query.sort, Sort::CreatedAt | Sort::Relevance);
-    if let Some(expression) = expression {
-        sql.push(" FROM files_text CROSS JOIN files AS f ON f.seq = files_text.rowid WHERE files_text MATCH ");
-        sql.push_bind(expression.to_owned());
-    } else if by_number && query.filter.status == Some(FileStatus::Deleted) {
-        sql.push(" FROM files AS f INDEXED BY files_deleted WHERE true");
-    } else {
-        sql.push(" FROM files AS f WHERE true");
+    match (&indexed.expression, &indexed.names) {
+        // Names come first: there are few of them, and each is asked of the index of words by its number.
+        (Some(expression), Some(names)) => {
+            sql.push(
+                " FROM files_names CROSS JOIN files_text ON files_text.rowid = files_names.rowid \
+                 CROSS JOIN files AS f ON f.seq = files_text.rowid WHERE files_names MATCH ",
+            );
+            sql.push_bind(names.clone()).push(" AND files_text MATCH ").push_bind(expression.clone());
+        }
+        (Some(expression), None) => {
+            sql.push(" FROM files_text CROSS JOIN files AS f ON f.seq = files_text.rowid WHERE files_text MATCH ");
+            sql.push_bind(expression.clone());
+        }
+        (None, Some(names)) => {
+            sql.push(" FROM files_names CROSS JOIN files AS f ON f.seq = files_names.rowid WHERE files_names MATCH ");
+            sql.push_bind(names.clone());
+        }
+        (None, None) if by_number && query.filter.status == Some(FileStatus::Deleted) => {
+            sql.push(" FROM files AS f INDEXED BY files_deleted WHERE true");
+        }
+        (None, None) => {
+            sql.push(" FROM files AS f WHERE true");
+        }
     }
 }
 
 /// Source and conditions of matches whose numbers alone are wanted. Without conditions on rows only the few hidden ones
 /// are looked up, not each match.
-pub(super) fn matches(sql: &mut QueryBuilder<Sqlite>, query: &FileQuery, expression: &str) {
+pub(super) fn matches(sql: &mut QueryBuilder<Sqlite>, query: &FileQuery, expression: &str, indexed: &Indexed) {
     let filter = &query.filter;
     let status = Filter { status: filter.status, ..Filter::default() };
     let in_index = Filter {
@@ -107,17 +156,14 @@ pub(super) fn matches(sql: &mut QueryBuilder<Sqlite>, query: &FileQuery, express
              AND (h.status = 'deleted' OR h.blocked_by IS NOT NULL))",
         );
     } else {
-        source(sql, query, Some(expression));
-        conditions(sql, filter, query.sort, true);
+        source(sql, query, indexed);
+        conditions(sql, filter, query.sort, indexed);
     }
 }
 
-fn number(indexed: bool) -> &'static str {
-    if indexed { "files_text.rowid" } else { "f.seq" }
-}
-
 /// All that is not a lookup in the text index. A plus keeps the planner from leaving the order rows are wanted in.
-fn conditions(sql: &mut QueryBuilder<Sqlite>, filter: &Filter, sort: Sort, indexed: bool) {
+fn conditions(sql: &mut QueryBuilder<Sqlite>, filter: &Filter, sort: Sort, index: &Indexed) {
+    let indexed = index.leads();
     let by_number = indexed || matches!(sort, Sort::CreatedAt | Sort::Relevance);
     let status = filter.status.unwrap_or(FileStatus::Active);
     // Written out, not bound, so that the partial index of deleted files is used.
@@ -141,7 +187,7 @@ fn conditions(sql: &mut QueryBuilder<Sqlite>, filter: &Filter, sort: Sort, index
     bound("f.created_at", " >= ", filter.created_from.map(Timestamp::micros), true);
     bound("f.created_at", " <= ", filter.created_to.map(Timestamp::micros), true);
     // The same range in row numbers, which is where a walk can begin and end.
-    let column = number(indexed);
+    let column = index.number();
     bound(column, " >= ", filter.created_from.map(|at| at.millis().max(0) << 15), !by_number);
     bound(column, " <= ", filter.created_to.map(|at| ((at.millis().max(0) + 1) << 15) + (1 << 15)), !by_number);
 }
@@ -160,18 +206,18 @@ async fn number_of(pool: &SqlitePool, cursor: &CursorKey) -> CatalogResult<i64> 
     Ok(found.unwrap_or_else(|| seq(Timestamp::from_micros(created_at), cursor.id)))
 }
 
-async fn count(pool: &SqlitePool, query: &FileQuery, expression: Option<&str>) -> CatalogResult<(Option<u64>, bool)> {
+async fn count(pool: &SqlitePool, query: &FileQuery, indexed: &Indexed) -> CatalogResult<(Option<u64>, bool)> {
     let plain = Filter { status: query.filter.status, ..Filter::default() };
-    if expression.is_none() && query.filter == plain {
+    if indexed.expression.is_none() && query.filter == plain {
         return totals::shown(pool, plain.status.unwrap_or(FileStatus::Active)).await.map(|total| (Some(total), false));
     }
     let mut sql = QueryBuilder::<Sqlite>::new("SELECT count(*) AS total FROM (SELECT 1");
-    if let Some(expression) = expression {
-        matches(&mut sql, query, expression);
+    if let Some(expression) = &indexed.expression {
+        matches(&mut sql, query, expression, indexed);
     } else {
         let query = FileQuery { sort: Sort::CreatedAt, ..query.clone() };
-        source(&mut sql, &query, None);
-        conditions(&mut sql, &query.filter, query.sort, false);
+        source(&mut sql, &query, indexed);
+        conditions(&mut sql, &query.filter, query.sort, indexed);
     }
     if query.text.is_some() {
         sql.push(" LIMIT ").push_bind(COUNT_LIMIT + 1);

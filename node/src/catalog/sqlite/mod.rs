@@ -14,6 +14,7 @@ mod list;
 mod log;
 mod make;
 mod matching;
+mod names;
 mod open;
 mod reading;
 mod rebuild;

@@ -6,7 +6,7 @@
 
 use sqlx::{QueryBuilder, Sqlite};
 
-use super::list::{ACTION, matches};
+use super::list::{ACTION, Indexed, matches};
 use super::matching::{WEIGHTS, within};
 use super::rows::COLUMNS;
 use crate::catalog::{CatalogError, CatalogResult};
@@ -18,7 +18,12 @@ const RANKED: i64 = 5_000;
 const RANKED_TERMS: usize = 8;
 
 /// The statement for a page by relevance, the newest first among equals.
-pub(super) fn page(query: &FileQuery, text: &TextQuery, expression: &str) -> CatalogResult<QueryBuilder<Sqlite>> {
+pub(super) fn page(
+    query: &FileQuery,
+    text: &TextQuery,
+    expression: &str,
+    indexed: &Indexed,
+) -> CatalogResult<QueryBuilder<Sqlite>> {
     let offset = match query.page {
         PageRequest::First => 0,
         PageRequest::Offset(offset) => i64::try_from(offset).unwrap_or(i64::MAX),
@@ -28,7 +33,7 @@ pub(super) fn page(query: &FileQuery, text: &TextQuery, expression: &str) -> Cat
         }
     };
     let mut sql = QueryBuilder::<Sqlite>::new("WITH hits (seq) AS MATERIALIZED (SELECT files_text.rowid");
-    matches(&mut sql, query, expression);
+    matches(&mut sql, query, expression, indexed);
     sql.push(" ORDER BY files_text.rowid DESC LIMIT ").push_bind(RANKED);
     sql.push("), span (low, high) AS MATERIALIZED (SELECT min(seq), max(seq) FROM hits), ranked (seq, score) AS (SELECT seq, 0");
     // With more than one condition a common term is looked up only where the others match too.

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use aws_config::BehaviorVersion;
 use aws_sdk_s3::Client;
-use aws_sdk_s3::config::retry::RetryConfig;
+use aws_sdk_s3::config::retry::{RetryConfig, RetryPartition, TokenBucket};
 use aws_sdk_s3::config::timeout::TimeoutConfig;
 use aws_sdk_s3::config::{
     Builder, Region, RequestChecksumCalculation, ResponseChecksumValidation, SharedHttpClient,
@@ -57,8 +57,11 @@ pub struct Patience {
     pub data: Duration,
     /// Without a byte of a download.
     pub stall: Duration,
-    /// Tries of one request.
+    /// Tries of one request. All requests together have a budget for tries beyond the first: a store in trouble is not
+    /// asked four times as much.
     pub tries: u32,
+    /// After this long credentials that came from files are read again: a rotated Secret needs no restart.
+    pub credentials: Duration,
 }
 
 impl Default for Patience {
@@ -69,6 +72,7 @@ impl Default for Patience {
             data: Duration::from_mins(2),
             stall: Duration::from_secs(20),
             tries: 4,
+            credentials: Duration::from_mins(1),
         }
     }
 }
@@ -95,13 +99,14 @@ impl Clients {
             loader = loader.region(Region::new(region));
         }
         if let Some((id, secret)) = &options.credential_files {
-            loader = loader.credentials_provider(CredentialFiles::open(id, secret)?);
+            loader = loader.credentials_provider(CredentialFiles::open(id, secret, options.patience.credentials)?);
         }
         let shared = loader.load().await;
         let region = shared.region().cloned().unwrap_or_else(|| Region::new(ANY_REGION));
         let mut builder = Builder::from(&shared)
             .region(region)
             .force_path_style(options.force_path_style)
+            .retry_partition(budget())
             // Checksums that we ask for ourselves are the ones we compare; stores that are not Amazon's refuse others.
             .request_checksum_calculation(RequestChecksumCalculation::WhenRequired)
             .response_checksum_validation(ResponseChecksumValidation::WhenRequired)
@@ -124,6 +129,14 @@ impl Clients {
             encrypted: !is_plain(options),
         })
     }
+}
+
+/// What all requests of a storage together may spend on tries beyond the first: a hundred at once, then two a second.
+/// What the client brings along is given back by requests that succeed alone, and so is gone for long after an outage.
+fn budget() -> RetryPartition {
+    const COST: u32 = 5;
+    let bucket = TokenBucket::builder().capacity(500).retry_cost(COST).timeout_retry_cost(COST).refill_rate(10.0);
+    RetryPartition::custom("storage element").token_bucket(bucket.build()).build()
 }
 
 fn is_plain(options: &S3Options) -> bool {
@@ -169,4 +182,45 @@ fn read_authorities(file: &Path) -> StorageResult<Vec<u8>> {
         return Err(failed(std::io::Error::other("it holds no PEM certificate")));
     }
     Ok(pem)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::path::PathBuf;
+    use std::time::Duration;
+
+    use aws_sdk_s3::presigning::PresigningConfig;
+
+    use super::{Clients, Patience, S3Options};
+
+    /// Where a request for `key` goes.
+    async fn address(folder: &tempfile::TempDir, force_path_style: bool) -> String {
+        let file = |name: &str| -> PathBuf {
+            let path = folder.path().join(name);
+            std::fs::write(&path, "x\n").unwrap();
+            path
+        };
+        let options = S3Options {
+            bucket: "papers".to_owned(),
+            prefix: String::new(),
+            region: Some("eu-central-1".to_owned()),
+            endpoint: Some("http://store.example:7070".to_owned()),
+            force_path_style,
+            ca_file: None,
+            credential_files: Some((file("id"), file("secret"))),
+            allow_unconditional: false,
+            patience: Patience::default(),
+        };
+        let clients = Clients::new(&options).await.unwrap();
+        let signed = PresigningConfig::expires_in(Duration::from_mins(1)).unwrap();
+        let request = clients.small.get_object().bucket("papers").key("a/b.pdf").presigned(signed).await.unwrap();
+        request.uri().split('?').next().unwrap().to_owned()
+    }
+
+    #[tokio::test]
+    async fn the_bucket_is_in_the_path_or_in_the_host_name() {
+        let folder = tempfile::tempdir().unwrap();
+        assert_eq!(address(&folder, true).await, "http://store.example:7070/papers/a/b.pdf");
+        assert_eq!(address(&folder, false).await, "http://papers.store.example:7070/a/b.pdf");
+    }
 }

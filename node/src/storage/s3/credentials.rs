@@ -9,13 +9,12 @@ use aws_credential_types::provider::{ProvideCredentials, future};
 
 use crate::storage::{StorageError, StorageResult};
 
-/// What was read is used so long, then the files are looked at again: a rotated Secret needs no restart.
-const READ_AGAIN_AFTER: Duration = Duration::from_mins(1);
-
 #[derive(Clone)]
 pub(super) struct CredentialFiles {
     id: PathBuf,
     secret: PathBuf,
+    /// What was read is used so long, then the files are looked at again.
+    read_again_after: Duration,
 }
 
 impl std::fmt::Debug for CredentialFiles {
@@ -26,8 +25,8 @@ impl std::fmt::Debug for CredentialFiles {
 
 impl CredentialFiles {
     /// Takes the files if both can be read now.
-    pub(super) fn open(id: &Path, secret: &Path) -> StorageResult<Self> {
-        let files = Self { id: id.to_owned(), secret: secret.to_owned() };
+    pub(super) fn open(id: &Path, secret: &Path, read_again_after: Duration) -> StorageResult<Self> {
+        let files = Self { id: id.to_owned(), secret: secret.to_owned(), read_again_after };
         files.read().map(|_| files)
     }
 
@@ -41,7 +40,7 @@ impl CredentialFiles {
             let text = text.trim();
             if text.is_empty() { Err(failed(std::io::Error::other("it is empty"))) } else { Ok(text.to_owned()) }
         };
-        let until = SystemTime::now() + READ_AGAIN_AFTER;
+        let until = SystemTime::now() + self.read_again_after;
         Ok(Credentials::new(read(&self.id)?, read(&self.secret)?, None, Some(until), "files"))
     }
 }

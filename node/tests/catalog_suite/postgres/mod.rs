@@ -4,12 +4,14 @@ mod faults;
 mod fencing;
 mod news;
 mod plans;
+mod pool;
 mod pooler;
 #[path = "../../../../e2e/src/postgres.rs"]
 #[allow(dead_code, reason = "shared with the whole-system tests, which use more of it")]
 pub mod running;
 mod schema;
 mod speed;
+mod tls;
 
 use std::any::Any;
 use std::sync::Arc;

@@ -66,7 +66,7 @@ impl Held {
                 let _ = tokio::time::timeout(TRUSTED, open.conn.close()).await;
             }
         }
-        std::future::pending().await
+        std::future::pending::<()>().await;
     }
 
     /// Counts what was done. After an error that is not about a row the connection is given up: it may be broken, and
