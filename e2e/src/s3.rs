@@ -72,7 +72,7 @@ impl Store {
             }
             _ => {
                 let own = Versitygw::start();
-                let (access_key, secret_key) = own.credentials();
+                let (access_key, secret_key) = Versitygw::credentials();
                 Self {
                     endpoint: own.endpoint().to_owned(),
                     access_key: access_key.to_owned(),

@@ -70,7 +70,7 @@ impl Versitygw {
     }
 
     /// Access key id and secret.
-    pub fn credentials(&self) -> (&'static str, &'static str) {
+    pub const fn credentials() -> (&'static str, &'static str) {
         (ACCESS_KEY, SECRET_KEY)
     }
 

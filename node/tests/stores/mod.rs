@@ -52,7 +52,7 @@ pub async fn bucket() -> Bucket {
 fn own() -> Bucket {
     let own = Box::leak(Box::new(Versitygw::start()));
     std::fs::create_dir(own.buckets().join("elements")).expect("a bucket");
-    let (access_key, secret_key) = own.credentials();
+    let (access_key, secret_key) = Versitygw::credentials();
     Bucket {
         endpoint: own.endpoint().to_owned(),
         name: "elements".to_owned(),
