@@ -29,7 +29,8 @@ pub struct Planted {
 }
 
 /// Puts the `number`th file of that day (below 86,400: one a second) into the storage, name `planted-NUMBER.txt`, with
-/// an old modification time where there is a volume. `template` is the attr of any file of the element; `change` gives the attr its last touch.
+/// an old modification time where there is a volume. `template` is the attr of any file of the element; `change` gives
+/// the attr its last touch.
 ///
 /// # Errors
 /// When the storage cannot be written.
