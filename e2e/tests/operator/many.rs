@@ -18,7 +18,7 @@ use crate::ground::{Ground, plane, small};
 
 /// What is promised.
 const RESIDENT_BYTES: u64 = 100 << 20;
-const RESTART: Duration = Duration::from_secs(60);
+const RESTART: Duration = Duration::from_mins(1);
 
 fn number(variable: &str, default: usize) -> usize {
     std::env::var(variable).ok().and_then(|text| text.parse().ok()).unwrap_or(default)

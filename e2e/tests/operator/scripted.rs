@@ -75,7 +75,7 @@ pub async fn serve(ground: &Ground, element: &str, address: &str, script: Script
 
 async fn answer(request: Request<Incoming>, script: &Mutex<Script>) -> Response<Full<Bytes>> {
     let (parts, body) = request.into_parts();
-    let body = body.collect().await.map(|body| body.to_bytes()).unwrap_or_default();
+    let body = body.collect().await.map(http_body_util::Collected::to_bytes).unwrap_or_default();
     let mut script = script.lock().unwrap();
     let (status, value) = match (&parts.method, parts.uri.path()) {
         (&Method::GET, "/api/v1/info") => {
