@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 use anyhow::{Context, Result, ensure};
 use serde_json::Value;
 
-use crate::{Ledger, Node, volume};
+use crate::{Ledger, Node};
 
 /// How long settling may take: it runs at the start and every ten seconds after.
 const SETTLING_PATIENCE: Duration = Duration::from_secs(30);
@@ -20,7 +20,7 @@ pub async fn everything(node: &mut Node, ledger: &Ledger) -> Result<()> {
     wal_is_settled(node).await?;
     ledger.compare(&node.client("user")?).await.context("before the stop")?;
     node.stop()?;
-    volume_is_tidy(node)?;
+    storage_is_tidy(node).await?;
     verify_finds_nothing(node)?;
     node.start()?;
     ledger.compare(&node.client("user")?).await.context("after the stop")?;
@@ -43,13 +43,13 @@ pub async fn wal_is_settled(node: &Node) -> Result<()> {
     }
 }
 
-/// Checks the volume of a stopped node: nothing staged, nothing in the trash, data and attr files in pairs.
+/// Checks the storage of a stopped node: nothing staged, nothing in the trash, data and attr files in pairs.
 ///
 /// # Errors
 /// When something was left behind.
-pub fn volume_is_tidy(node: &Node) -> Result<()> {
-    volume::nothing_is_staged(node.volume())?;
-    volume::data_and_attrs_are_pairs(node.volume())?;
+pub async fn storage_is_tidy(node: &Node) -> Result<()> {
+    node.storage().nothing_is_staged().await?;
+    node.storage().data_and_attrs_are_pairs().await?;
     Ok(())
 }
 

@@ -3,7 +3,7 @@
 use anyhow::Result;
 use serde_json::json;
 
-use crate::{Content, Node, Setup, Upload};
+use crate::{Content, Make, Node, Upload};
 
 /// A node in a mode.
 pub struct InMode {
@@ -19,13 +19,13 @@ impl InMode {
     /// Every mode, in the order of an element's two lives.
     pub const ALL: [&'static str; 4] = ["edit", "rw", "ro", "ar"];
 
-    /// Starts a node in `edit` or `rw`, sends a file, and takes the steps to `mode`.
+    /// Starts a node of this make in `edit` or `rw`, sends a file, and takes the steps to `mode`.
     ///
     /// # Errors
     /// When a step is refused.
-    pub async fn start(mode: &'static str) -> Result<Self> {
+    pub async fn start(make: Make, mode: &'static str) -> Result<Self> {
         let first = if mode == "edit" { "edit" } else { "rw" };
-        let node = Setup::new().setting("element.mode", first).start()?;
+        let node = make.setup().setting("element.mode", first).start()?;
         let upload = Upload::new("contract.txt", Content::bytes("The contract of 2026"));
         let file_id = node.client("user")?.upload(&upload).await?.expect(201)?.file_id()?;
         let steps: &[&str] = match mode {

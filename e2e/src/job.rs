@@ -7,7 +7,7 @@ use serde_json::Value;
 
 use crate::Client;
 
-const PATIENCE: Duration = Duration::from_mins(1);
+const PATIENCE: Duration = Duration::from_mins(5);
 
 /// Begins the job at `path` (`/api/v1/admin/…`), with a body or none, and returns its URL.
 ///
@@ -33,7 +33,7 @@ pub async fn look(admin: &Client, url: &str) -> Result<Value> {
 /// Waits until the job has ended well, and returns its report.
 ///
 /// # Errors
-/// When it ended otherwise, or goes on after a minute.
+/// When it ended otherwise, or goes on after five minutes.
 pub async fn succeeded(admin: &Client, url: &str) -> Result<Value> {
     let begun = Instant::now();
     loop {

@@ -12,6 +12,8 @@ use anyhow::{Context, Result, bail, ensure};
 use rustix::process::{Pid, Signal, kill_process};
 use tempfile::TempDir;
 
+use crate::database::Database;
+use crate::storage::Storage;
 use crate::{Client, Tokens, Wire};
 
 /// How long a node may take to become ready, settling included.
@@ -32,11 +34,17 @@ pub enum Started {
     Exited(ExitStatus),
 }
 
-/// A node with its folder. On drop the process is killed and the folder removed.
+/// Where all is that belongs to a node.
+pub(crate) struct Place {
+    pub(crate) folder: TempDir,
+    pub(crate) storage: Storage,
+    pub(crate) database: Database,
+}
+
+/// A node with its folder. On drop the process is killed, and what is its own is removed.
 pub struct Node {
     binary: PathBuf,
-    folder: TempDir,
-    volume: PathBuf,
+    place: Place,
     config: PathBuf,
     port: u16,
     environment: Vec<(String, String)>,
@@ -46,8 +54,8 @@ pub struct Node {
 }
 
 impl Node {
-    pub(crate) fn new(binary: PathBuf, folder: TempDir, volume: PathBuf, config: PathBuf, port: u16) -> Self {
-        Self { binary, folder, volume, config, port, environment: Vec::new(), child: None, ended: None, quiet: false }
+    pub(crate) fn new(binary: PathBuf, place: Place, config: PathBuf, port: u16) -> Self {
+        Self { binary, place, config, port, environment: Vec::new(), child: None, ended: None, quiet: false }
     }
 
     /// Do not print the end of the log on drop: for a program that is no test.
@@ -214,22 +222,39 @@ impl Node {
 
     /// The folder with all that belongs to the node.
     pub fn folder(&self) -> &Path {
-        self.folder.path()
+        self.place.folder.path()
     }
 
-    /// The folder of the files.
+    /// Where its files are.
+    pub fn storage(&self) -> &Storage {
+        &self.place.storage
+    }
+
+    /// Where its catalog is.
+    pub fn database(&self) -> &Database {
+        &self.place.database
+    }
+
+    /// The folder of the files, of a node that has one.
+    ///
+    /// # Panics
+    /// When they are in a bucket.
+    #[allow(clippy::panic, reason = "a test that asks for the folder of a bucket is wrong")]
     pub fn volume(&self) -> &Path {
-        &self.volume
+        match &self.place.storage {
+            Storage::Folder(volume) => volume,
+            Storage::Bucket(bucket) => panic!("the files are in the bucket {}, in no folder", bucket.name()),
+        }
     }
 
-    /// The folder of the catalog.
+    /// The folder of the catalog, of a node with SQLite.
     pub fn catalog(&self) -> PathBuf {
-        self.folder.path().join("catalog")
+        self.folder().join("catalog")
     }
 
     /// The JWKS it trusts.
     pub fn jwks(&self) -> PathBuf {
-        self.folder.path().join("jwks.json")
+        self.place.folder.path().join("jwks.json")
     }
 
     /// The configuration file.
@@ -268,7 +293,7 @@ impl Node {
     }
 
     fn log_path(&self) -> PathBuf {
-        self.folder.path().join("node.log")
+        self.place.folder.path().join("node.log")
     }
 
     fn open_log(&self) -> Result<File> {
@@ -284,10 +309,10 @@ impl Drop for Node {
         }
         // The test runner shows what is printed only when the test fails, and then it is what one needs.
         if !self.quiet {
-            println!("--- end of the log of {}\n{}\n---", self.folder.path().display(), self.log_tail());
+            println!("--- end of the log of {}\n{}\n---", self.place.folder.path().display(), self.log_tail());
         }
         if std::env::var_os("E2E_KEEP").is_some() {
-            self.folder.disable_cleanup(true);
+            self.place.folder.disable_cleanup(true);
         }
     }
 }

@@ -1,16 +1,21 @@
-//! Files of 2 January 2020, put on a volume by hand, as a restored backup brings them: no node has seen them come.
+//! Files of 2 January 2020, put into a storage by hand, as a restored backup brings them: no node has seen them come.
 
-use std::fs::{self, File};
-use std::path::Path;
+use std::fs::File;
 use std::time::{Duration, UNIX_EPOCH};
 
-use anyhow::{Context, Result};
+use anyhow::Result;
+use futures_util::{StreamExt, TryStreamExt, stream};
 use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
 use uuid::{Builder, Uuid};
 
+use crate::storage::{ATTR_SUFFIX, Storage};
+
 /// 2020-01-02T00:00:00Z in seconds since 1970.
 const DAY: u64 = 1_577_923_200;
+
+/// Files put into a bucket at once.
+const AT_ONCE: usize = 8;
 
 /// One such file.
 #[derive(Clone, Debug)]
@@ -23,12 +28,17 @@ pub struct Planted {
     pub sha256: String,
 }
 
-/// Puts the `number`th file of that day (below 86,400: one a second) on the volume, name `planted-NUMBER.txt`, with
-/// old modification times. `template` is the attr of any file of the element; `change` gives the attr its last touch.
+/// Puts the `number`th file of that day (below 86,400: one a second) into the storage, name `planted-NUMBER.txt`, with
+/// an old modification time where there is a volume. `template` is the attr of any file of the element; `change` gives the attr its last touch.
 ///
 /// # Errors
-/// When the volume cannot be written.
-pub fn plant(volume: &Path, template: &Value, number: u32, change: impl FnOnce(&mut Value)) -> Result<Planted> {
+/// When the storage cannot be written.
+pub async fn plant(
+    storage: &Storage,
+    template: &Value,
+    number: u32,
+    change: impl FnOnce(&mut Value),
+) -> Result<Planted> {
     let (second, content) = (u64::from(number), format!("planted {number}"));
     let id = Builder::from_unix_timestamp_millis((DAY + second) * 1000, &rand::random()).into_uuid();
     let (hour, minute, rest) = (second / 3600, second / 60 % 60, second % 60);
@@ -46,23 +56,24 @@ pub fn plant(volume: &Path, template: &Value, number: u32, change: impl FnOnce(&
         attr[key] = value.clone();
     }
     change(&mut attr);
-    let data = volume.join(&path);
-    fs::create_dir_all(data.parent().context("a file has a folder")?)?;
-    fs::write(&data, content)?;
-    let beside = volume.join(format!("{path}.attr.json"));
-    fs::write(&beside, serde_json::to_vec_pretty(&attr)?)?;
-    for file in [data, beside] {
-        File::options().append(true).open(file)?.set_modified(UNIX_EPOCH + Duration::from_secs(DAY + second))?;
+    for (path, bytes) in
+        [(path.clone(), content.into_bytes()), (format!("{path}{ATTR_SUFFIX}"), serde_json::to_vec_pretty(&attr)?)]
+    {
+        storage.write(&path, bytes).await?;
+        if let Storage::Folder(root) = storage {
+            let file = File::options().append(true).open(root.join(path))?;
+            file.set_modified(UNIX_EPOCH + Duration::from_secs(DAY + second))?;
+        }
     }
     Ok(Planted { file_id: id.to_string(), path, sha256 })
 }
 
-/// The attr of a file as it lies on the volume. `metadata` is what the API says of it.
+/// Plants `files` of them, spread over the day.
 ///
 /// # Errors
-/// When it cannot be read.
-pub fn attr_of(volume: &Path, metadata: &Value) -> Result<Value> {
-    let path = metadata["storage_path"].as_str().with_context(|| format!("no storage_path: {metadata}"))?;
-    let bytes = fs::read(volume.join(format!("{path}.attr.json"))).with_context(|| path.to_owned())?;
-    Ok(serde_json::from_slice(&bytes)?)
+/// When the storage cannot be written.
+pub async fn plant_many(storage: &Storage, template: &Value, files: u32) -> Result<Vec<Planted>> {
+    let apart = 86_400 / files.max(1);
+    let all = stream::iter(0..files).map(|number| plant(storage, template, number * apart, |_| ()));
+    all.buffered(AT_ONCE).try_collect().await
 }

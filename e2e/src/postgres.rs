@@ -185,6 +185,13 @@ fn programs() -> Option<PathBuf> {
     installed.filter(has_server).max_by_key(numbered).or_else(|| on_path.into_iter().find(has_server))
 }
 
+/// A program for people who use a server, such as `psql`: of the newest version that is installed, else what the path
+/// finds.
+pub fn client_program(name: &str) -> Command {
+    let beside = programs().map(|folder| folder.join(name)).filter(|path| path.exists());
+    Command::new(beside.unwrap_or_else(|| PathBuf::from(name)))
+}
+
 /// A command that runs as somebody who is not root, whom PostgreSQL refuses, in a folder of theirs.
 ///
 /// # Panics

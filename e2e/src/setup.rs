@@ -1,27 +1,51 @@
 //! How a node is set up before it is started: its folders, keys and configuration.
 
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use anyhow::{Context, Result};
 use serde_json::{Map, Value, json};
-use tempfile::TempDir;
 use uuid::Uuid;
 
-use crate::{Node, Tokens, binaries};
+use crate::database::{Database, Schema};
+use crate::node::Place;
+use crate::storage::Storage;
+use crate::{Bucket, Make, Node, Tokens, binaries};
+
+/// Levels so close to nothing that no disk reaches them.
+const CAPACITY: [(&str, &str); 6] = [
+    ("capacity.warning_percent", "0.0002"),
+    ("capacity.warning_bytes", "0"),
+    ("capacity.critical_percent", "0.0001"),
+    ("capacity.critical_bytes", "0"),
+    ("capacity.full_percent", "0"),
+    ("capacity.full_bytes", "0"),
+];
 
 /// The choices for a node. Everything left alone has a default: mode `edit`, an element id of its own, a volume and a
-/// catalog in a temporary folder, the key of [`Tokens::shared`].
+/// catalog in a temporary folder, the key of [`Tokens::shared`], and no care for how full the disk is.
 pub struct Setup {
     binary: &'static str,
+    make: Make,
     settings: Vec<(String, Value)>,
-    volume: Option<PathBuf>,
+    storage: Option<Storage>,
+    database: Option<Database>,
     base: Option<PathBuf>,
     jwks: String,
 }
 
 impl Default for Setup {
     fn default() -> Self {
-        Self { binary: binaries::NODE, settings: Vec::new(), volume: None, base: None, jwks: Tokens::shared().jwks() }
+        Self {
+            binary: binaries::NODE,
+            make: Make::SqliteLocal,
+            // So that a disk which others have filled fails no test that is not about it.
+            settings: CAPACITY.map(|(key, value)| (key.to_owned(), value.into())).into(),
+            storage: None,
+            database: None,
+            base: None,
+            jwks: Tokens::shared().jwks(),
+        }
     }
 }
 
@@ -45,10 +69,36 @@ impl Setup {
         self
     }
 
+    /// Use this catalog with this storage: a schema, a bucket of the node's own.
+    #[must_use]
+    pub fn make(mut self, make: Make) -> Self {
+        self.make = make;
+        self
+    }
+
+    /// Care for free space as a node does by default.
+    #[must_use]
+    pub fn with_capacity_levels(self) -> Self {
+        CAPACITY.into_iter().fold(self, |setup, (key, _)| setup.setting(key, Value::Null))
+    }
+
     /// Keep files in this folder instead of one of its own.
     #[must_use]
-    pub fn volume(mut self, volume: &Path) -> Self {
-        self.volume = Some(volume.to_owned());
+    pub fn volume(self, volume: &Path) -> Self {
+        self.storage(Storage::Folder(volume.to_owned()))
+    }
+
+    /// Keep files there instead of in a place of its own.
+    #[must_use]
+    pub fn storage(mut self, storage: Storage) -> Self {
+        self.storage = Some(storage);
+        self
+    }
+
+    /// Keep the catalog there instead of in a place of its own.
+    #[must_use]
+    pub fn database(mut self, database: Database) -> Self {
+        self.database = Some(database);
         self
     }
 
@@ -80,9 +130,19 @@ impl Setup {
         };
         let folder = folder.context("no temporary folder could be made")?;
         let port = free_port()?;
-        let volume = self.volume.clone().unwrap_or_else(|| folder.path().join("volume"));
-        let config = self.config(&folder, &volume, port)?;
-        Ok(Node::new(binary, folder, volume, config, port))
+        let storage = match self.storage.clone() {
+            Some(storage) => storage,
+            None if self.make.is_local() => Storage::Folder(folder.path().join("volume")),
+            None => Storage::Bucket(Arc::new(Bucket::new()?)),
+        };
+        let database = match self.database.clone() {
+            Some(database) => database,
+            None if self.make.is_sqlite() => Database::Sqlite(folder.path().join("catalog")),
+            None => Database::Postgres(Arc::new(Schema::shared())),
+        };
+        let place = Place { folder, storage, database };
+        let config = self.config(&place, port)?;
+        Ok(Node::new(binary, place, config, port))
     }
 
     /// Prepares a node and starts it.
@@ -95,24 +155,33 @@ impl Setup {
         Ok(node)
     }
 
-    fn config(&self, folder: &TempDir, volume: &Path, port: u16) -> Result<PathBuf> {
-        let (catalog, keys) = (folder.path().join("catalog"), folder.path().join("jwks.json"));
-        std::fs::create_dir_all(volume)?;
-        std::fs::create_dir_all(&catalog)?;
+    fn config(&self, place: &Place, port: u16) -> Result<PathBuf> {
+        let folder = place.folder.path();
+        let keys = folder.join("jwks.json");
         std::fs::write(&keys, &self.jwks)?;
+        let storage = match &place.storage {
+            Storage::Folder(volume) => {
+                std::fs::create_dir_all(volume)?;
+                json!({"local": {"path": volume}})
+            }
+            Storage::Bucket(bucket) => bucket.settings(folder)?,
+        };
+        if let Database::Sqlite(catalog) = &place.database {
+            std::fs::create_dir_all(catalog)?;
+        }
         let mut config = json!({
             "element": {"id": Uuid::new_v4().to_string(), "mode": "edit"},
             "server": {"listen": format!("127.0.0.1:{port}")},
             "auth": {"jwt": {"keys": keys}},
-            "storage": {"local": {"path": volume}},
-            "database": {"sqlite": {"path": catalog.join("catalog.sqlite")}},
+            "storage": storage,
+            "database": place.database.settings(),
             "logging": {"format": "json", "level": "info"},
         });
         for (key, value) in &self.settings {
             set(&mut config, key, value.clone());
         }
         // JSON is YAML.
-        let path = folder.path().join("config.yaml");
+        let path = folder.join("config.yaml");
         std::fs::write(&path, serde_json::to_vec_pretty(&config)?)?;
         Ok(path)
     }

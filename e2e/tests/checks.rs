@@ -1,57 +1,54 @@
 //! The checks that the other tests rely on see what they have to see: each kind of damage, done on purpose, turns them
 //! red.
 
-use std::fs;
-use std::path::{Path, PathBuf};
-
 use anyhow::{Context, Result, ensure};
-use storage_element_e2e::{Content, Ledger, Node, Setup, Upload, check};
+use storage_element_e2e::storage::ATTR_SUFFIX;
+use storage_element_e2e::{Content, Ledger, Make, Node, Storage, Upload, check, on_every_make};
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_changed_byte_is_seen() -> Result<()> {
-    let (mut node, ledger) = node_with_a_file().await?;
+async fn a_changed_byte_is_seen(make: Make) -> Result<()> {
+    let (mut node, ledger) = node_with_a_file(make).await?;
     node.stop()?;
-    let data = only_data_file(node.volume())?;
-    let mut bytes = fs::read(&data)?;
+    let data = only_data_file(node.storage()).await?;
+    let mut bytes = node.storage().read(&data).await?.context("no data")?.to_vec();
     bytes[0] ^= 1;
-    fs::write(&data, bytes)?;
-    check::volume_is_tidy(&node)?;
+    node.storage().write(&data, bytes).await?;
+    check::storage_is_tidy(&node).await?;
     is_found(&node)?;
     node.start()?;
     ensure!(ledger.compare(&node.client("user")?).await.is_err(), "the ledger takes other bytes for the right ones");
     Ok(())
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn missing_halves_are_seen() -> Result<()> {
-    let (mut node, _) = node_with_a_file().await?;
+async fn missing_halves_are_seen(make: Make) -> Result<()> {
+    let (mut node, _) = node_with_a_file(make).await?;
     node.stop()?;
-    let data = only_data_file(node.volume())?;
-    let attr = PathBuf::from(format!("{}.attr.json", data.display()));
-    let aside = node.folder().join("aside");
-    for half in [data, attr] {
-        fs::rename(&half, &aside)?;
-        ensure!(check::volume_is_tidy(&node).is_err(), "{} is missing and not missed", half.display());
+    let data = only_data_file(node.storage()).await?;
+    for half in [data.clone(), format!("{data}{ATTR_SUFFIX}")] {
+        let bytes = node.storage().read(&half).await?.with_context(|| half.clone())?;
+        node.storage().remove(&half).await?;
+        ensure!(check::storage_is_tidy(&node).await.is_err(), "{half} is missing and not missed");
         is_found(&node)?;
-        fs::rename(&aside, &half)?;
+        node.storage().write(&half, bytes).await?;
     }
     check::verify_finds_nothing(&node).map(drop)
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn what_is_left_in_staging_is_seen() -> Result<()> {
-    let (mut node, _) = node_with_a_file().await?;
+async fn what_is_left_on_its_way_is_seen(make: Make) -> Result<()> {
+    let (mut node, _) = node_with_a_file(make).await?;
     node.stop()?;
-    let term = node.volume().join(".staging/1-0123456789abcdef");
-    fs::create_dir_all(&term)?;
-    fs::write(term.join("left.data"), "left")?;
-    ensure!(check::volume_is_tidy(&node).is_err(), "a file left in staging is not seen");
+    match node.storage() {
+        Storage::Folder(_) => node.storage().write(".staging/1-0123456789abcdef/left.data", "left").await?,
+        Storage::Bucket(bucket) => {
+            let begin = bucket.client().create_multipart_upload().bucket(bucket.name()).key(bucket.key("left.data"));
+            begin.send().await?;
+        }
+    }
+    ensure!(check::storage_is_tidy(&node).await.is_err(), "what is left on its way is not seen");
     Ok(())
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn the_ledger_misses_lost_files_and_sees_strange_ones() -> Result<()> {
-    let (node, ledger) = node_with_a_file().await?;
+async fn the_ledger_misses_lost_files_and_sees_strange_ones(make: Make) -> Result<()> {
+    let (node, ledger) = node_with_a_file(make).await?;
     let (user, operator) = (node.client("user")?, node.client("operator")?);
     ensure!(Ledger::new().compare(&user).await.is_err(), "a file nobody sent is not seen");
     let id = ledger.id("file")?;
@@ -60,8 +57,8 @@ async fn the_ledger_misses_lost_files_and_sees_strange_ones() -> Result<()> {
     Ok(())
 }
 
-async fn node_with_a_file() -> Result<(Node, Ledger)> {
-    let (node, mut ledger) = (Setup::new().start()?, Ledger::new());
+async fn node_with_a_file(make: Make) -> Result<(Node, Ledger)> {
+    let (node, mut ledger) = (make.setup().start()?, Ledger::new());
     let upload = Upload::new("file.txt", Content::bytes("the content"));
     ledger.upload(&node.client("user")?, "file", upload).await?.context("no answer")?.expect(201)?;
     Ok((node, ledger))
@@ -76,18 +73,15 @@ fn is_found(node: &Node) -> Result<()> {
     Ok(())
 }
 
-fn only_data_file(volume: &Path) -> Result<PathBuf> {
-    let mut folders = vec![volume.to_owned()];
-    while let Some(folder) = folders.pop() {
-        for entry in fs::read_dir(folder)? {
-            let path = entry?.path();
-            let name = path.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
-            if path.is_dir() && !name.starts_with('.') {
-                folders.push(path);
-            } else if path.is_file() && !name.ends_with(".attr.json") {
-                return Ok(path);
-            }
-        }
-    }
-    anyhow::bail!("no data file below {}", volume.display())
+async fn only_data_file(storage: &Storage) -> Result<String> {
+    let names = storage.names().await?.into_keys();
+    let mut data = names.filter(|name| !name.starts_with('.') && !name.ends_with(ATTR_SUFFIX));
+    data.next().context("no data")
 }
+
+on_every_make!(
+    a_changed_byte_is_seen,
+    missing_halves_are_seen,
+    what_is_left_on_its_way_is_seen,
+    the_ledger_misses_lost_files_and_sees_strange_ones
+);

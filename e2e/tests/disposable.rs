@@ -1,30 +1,26 @@
-//! The catalog is disposable; the volume is not, and is not mistaken for another.
+//! The catalog is disposable; the storage is not, and is not mistaken for another.
 
 use std::fs;
-use std::path::Path;
 
 use anyhow::{Context, Result, ensure};
 use serde_json::json;
-use storage_element_e2e::{Content, Ledger, Node, Setup, Started, Upload, check, volume};
+use storage_element_e2e::{Content, Ledger, Make, Node, Started, Storage, Upload, check, on_every_make};
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_deleted_catalog_is_made_again() -> Result<()> {
-    let (mut node, ledger) = node_with_history().await?;
+async fn a_deleted_catalog_is_made_again(make: Make) -> Result<()> {
+    let (mut node, ledger) = node_with_history(make).await?;
     let before = term(&node).await?;
     node.stop()?;
-    fs::remove_dir_all(node.catalog())?;
-    fs::create_dir(node.catalog())?;
+    node.database().lose()?;
     node.start()?;
     no_lower(&before, &term(&node).await?)?;
     check::everything(&mut node, &ledger).await
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_catalog_of_an_earlier_term_is_brought_up_to_date() -> Result<()> {
-    let (mut node, mut ledger) = node_with_history().await?;
+async fn a_catalog_of_an_earlier_term_is_brought_up_to_date(make: Make) -> Result<()> {
+    let (mut node, mut ledger) = node_with_history(make).await?;
     node.stop()?;
     let copy = node.folder().join("copy");
-    copy_folder(&node.catalog(), &copy)?;
+    node.database().back_up(&copy)?;
 
     // The later term: a new file, a changed one, a deleted one.
     node.start()?;
@@ -35,24 +31,21 @@ async fn a_catalog_of_an_earlier_term_is_brought_up_to_date() -> Result<()> {
     let before = term(&node).await?;
     node.stop()?;
 
-    fs::remove_dir_all(node.catalog())?;
-    copy_folder(&copy, &node.catalog())?;
+    node.database().restore(&copy)?;
     node.start()?;
     no_lower(&before, &term(&node).await?)?;
     check::everything(&mut node, &ledger).await
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn the_more_restrictive_mode_wins_over_an_earlier_catalog() -> Result<()> {
-    let mut node = Setup::new().setting("element.mode", "rw").start()?;
+async fn the_more_restrictive_mode_wins_over_an_earlier_catalog(make: Make) -> Result<()> {
+    let mut node = make.setup().setting("element.mode", "rw").start()?;
     let mut ledger = Ledger::new();
     send(&mut ledger, &node, "kept").await?;
     node.stop()?;
     // As a step forward leaves it when the process is killed between the element's file and the catalog's row.
-    let path = node.volume().join(".element/element.json");
-    let mut element = volume::element_file(node.volume())?;
+    let mut element = node.storage().element_file().await?;
     element["mode"] = json!("ro");
-    fs::write(&path, serde_json::to_vec_pretty(&element)?)?;
+    node.storage().write(".element/element.json", serde_json::to_vec_pretty(&element)?).await?;
 
     node.start()?;
     ensure!(term(&node).await?.1 == "ro", "the element went back to a looser mode");
@@ -61,52 +54,62 @@ async fn the_more_restrictive_mode_wins_over_an_earlier_catalog() -> Result<()> 
     ledger.compare(&node.client("user")?).await
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn an_empty_folder_where_the_volume_should_be_is_refused() -> Result<()> {
-    let (mut node, ledger) = node_with_history().await?;
+async fn an_empty_place_where_the_files_should_be_is_refused(make: Make) -> Result<()> {
+    let (mut node, ledger) = node_with_history(make).await?;
     node.stop()?;
-    let aside = node.folder().join("aside");
-    fs::rename(node.volume(), &aside)?;
-    fs::create_dir(node.volume())?;
-    let place = node.volume().display().to_string();
-    refused(&mut node, &[&place])?;
-    ensure!(fs::read_dir(node.volume())?.next().is_none(), "something was written to a volume that was refused");
+    let (storage, aside) = (node.storage().clone(), node.storage().another(node.folder(), "aside")?);
+    storage.move_to(&aside).await?;
+    refused(&mut node, &[&storage.place()])?;
+    let written = storage.names().await?;
+    ensure!(written.is_empty(), "something was written to a storage that was refused: {written:?}");
 
-    fs::remove_dir(node.volume())?;
-    fs::rename(&aside, node.volume())?;
+    if let Storage::Folder(root) = &storage {
+        fs::remove_dir(root)?;
+    }
+    aside.move_to(&storage).await?;
     node.start()?;
     check::everything(&mut node, &ledger).await
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn another_elements_volume_or_catalog_is_refused() -> Result<()> {
-    let (mut mine, ledger) = node_with_history().await?;
-    let (mut other, _) = node_with_history().await?;
+async fn another_elements_storage_or_catalog_is_refused(make: Make) -> Result<()> {
+    let (mut mine, ledger) = node_with_history(make).await?;
+    let (mut other, _) = node_with_history(make).await?;
     mine.stop()?;
     other.stop()?;
-    let (my_id, other_id) = (element_id(&mine)?, element_id(&other)?);
+    let (my_id, other_id) = (element_id(&mine).await?, element_id(&other).await?);
 
-    let (my_aside, other_aside) = (mine.folder().join("aside"), other.folder().join("aside"));
-    fs::rename(mine.volume(), &my_aside)?;
-    fs::rename(other.volume(), mine.volume())?;
+    exchange(&mine, &other).await?;
     refused(&mut mine, &[&other_id])?;
-    fs::rename(mine.volume(), other.volume())?;
-    fs::rename(&my_aside, mine.volume())?;
+    exchange(&mine, &other).await?;
 
-    fs::rename(mine.catalog(), &my_aside)?;
-    fs::rename(other.catalog(), mine.catalog())?;
+    mine.database().exchange(other.database())?;
     refused(&mut mine, &[&other_id])?;
-    fs::rename(mine.catalog(), &other_aside)?;
-    fs::rename(&my_aside, mine.catalog())?;
+    mine.database().exchange(other.database())?;
 
     mine.start()?;
-    ensure!(element_id(&mine)? == my_id, "the element has another id than before");
+    ensure!(element_id(&mine).await? == my_id, "the element has another id than before");
     check::everything(&mut mine, &ledger).await
 }
 
+/// Puts the files of each where the other's were.
+async fn exchange(one: &Node, two: &Node) -> Result<()> {
+    let aside = one.storage().another(one.folder(), "aside")?;
+    for (from, to) in [(one.storage(), &aside), (two.storage(), one.storage()), (&aside, two.storage())] {
+        if let Storage::Folder(root) = to {
+            // A folder is moved to where none is.
+            let _ = fs::remove_dir(root);
+        }
+        from.move_to(to).await?;
+    }
+    if let Storage::Folder(root) = &aside {
+        fs::remove_dir(root)?;
+    }
+    Ok(())
+}
+
 /// A node with a file, a changed file and a deleted one.
-async fn node_with_history() -> Result<(Node, Ledger)> {
-    let (node, mut ledger) = (Setup::new().start()?, Ledger::new());
+async fn node_with_history(make: Make) -> Result<(Node, Ledger)> {
+    let (node, mut ledger) = (make.setup().start()?, Ledger::new());
     for label in ["kept", "changed", "doomed", "deleted"] {
         send(&mut ledger, &node, label).await?;
     }
@@ -125,7 +128,7 @@ async fn send(ledger: &mut Ledger, node: &Node, label: &str) -> Result<()> {
 /// Epoch and mode, as the node says and as its volume says.
 async fn term(node: &Node) -> Result<(u64, String)> {
     let told = node.client("admin")?.get("/api/v1/admin/mode").await?.expect(200)?.json()?;
-    let kept = volume::element_file(node.volume())?;
+    let kept = node.storage().element_file().await?;
     ensure!(told["epoch"] == kept["epoch"], "the node says {told}, its volume {kept}");
     ensure!(told["mode"] == kept["mode"], "the node says {told}, its volume {kept}");
     let mode = told["mode"].as_str().context("no mode")?.to_owned();
@@ -138,8 +141,8 @@ fn no_lower(before: &(u64, String), after: &(u64, String)) -> Result<()> {
     Ok(())
 }
 
-fn element_id(node: &Node) -> Result<String> {
-    Ok(volume::element_file(node.volume())?["element_id"].as_str().context("no element_id")?.to_owned())
+async fn element_id(node: &Node) -> Result<String> {
+    Ok(node.storage().element_file().await?["element_id"].as_str().context("no element_id")?.to_owned())
 }
 
 /// The node ends at its start, not with 0, and what it says names each of these.
@@ -154,13 +157,10 @@ fn refused(node: &mut Node, named: &[&str]) -> Result<()> {
     Ok(())
 }
 
-fn copy_folder(from: &Path, to: &Path) -> Result<()> {
-    fs::create_dir_all(to)?;
-    for entry in fs::read_dir(from)? {
-        let entry = entry?;
-        if entry.file_type()?.is_file() {
-            fs::copy(entry.path(), to.join(entry.file_name()))?;
-        }
-    }
-    Ok(())
-}
+on_every_make!(
+    a_deleted_catalog_is_made_again,
+    a_catalog_of_an_earlier_term_is_brought_up_to_date,
+    the_more_restrictive_mode_wins_over_an_earlier_catalog,
+    an_empty_place_where_the_files_should_be_is_refused,
+    another_elements_storage_or_catalog_is_refused
+);

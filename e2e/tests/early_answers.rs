@@ -3,11 +3,10 @@
 use std::time::{Duration, Instant};
 
 use anyhow::{Result, ensure};
-use storage_element_e2e::Setup;
+use storage_element_e2e::{Make, on_every_make};
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn health_answers_before_the_takeover_has_ended() -> Result<()> {
-    let mut node = Setup::new().with_failpoints().prepare()?;
+async fn health_answers_before_the_takeover_has_ended(make: Make) -> Result<()> {
+    let mut node = make.setup().with_failpoints().prepare()?;
     node.set_env("FAILPOINTS", "takeover.after_settling=sleep(6000)");
     node.spawn()?;
     let (begun, client) = (Instant::now(), node.client("admin")?);
@@ -31,3 +30,5 @@ async fn health_answers_before_the_takeover_has_ended() -> Result<()> {
     client.get("/api/v1/files").await?.expect(200)?;
     node.stop()
 }
+
+on_every_make!(health_answers_before_the_takeover_has_ended);

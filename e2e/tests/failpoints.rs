@@ -7,7 +7,7 @@ use std::sync::Mutex;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail, ensure};
-use storage_element_e2e::{Answer, Content, Ledger, Node, Setup, Started, Upload, binaries, check};
+use storage_element_e2e::{Answer, Content, Ledger, Make, Node, Started, Upload, check, failpoints, on_every_make};
 
 /// `abort` kills the process from inside, so that nothing of it runs any more.
 const SIGKILL: i32 = 9;
@@ -18,36 +18,31 @@ const RETURN_PATIENCE: Duration = Duration::from_secs(25);
 /// Three operations that wait behind their intents, and an upload that kills the node behind its commit point: the next
 /// start has each to settle, the first three by undoing, the last by redoing.
 const LEAVE_UNSETTLED: &str = "upload.after_intent=1*sleep(60000);update.after_intent=1*sleep(60000);\
-                               delete.after_intent=1*sleep(60000);local.after_rename_attr=1*return(abort)";
+                               delete.after_intent=1*sleep(60000)";
 
+/// What happens at a point.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Action {
     Abort,
     Error,
 }
 
-#[test]
-fn an_abort_at_every_fail_point_loses_nothing() -> Result<()> {
-    for_every_point(Action::Abort, abort_at)
-}
-
-#[test]
-fn an_error_at_every_fail_point_loses_nothing() -> Result<()> {
-    for_every_point(Action::Error, error_at)
-}
-
-/// Runs `act` for each point the program knows, some at a time, and tells all points that failed.
-fn for_every_point(action: Action, act: fn(&str) -> Result<()>) -> Result<()> {
-    let points = points()?;
-    let (queue, failed) = (Mutex::new(VecDeque::from(points.clone())), Mutex::new(Vec::new()));
+fn every_fail_point_loses_nothing(make: Make) -> Result<()> {
+    let cases = cases(make)?;
+    let (queue, failed) = (Mutex::new(VecDeque::from(cases.clone())), Mutex::new(Vec::new()));
     let next = || queue.lock().ok()?.pop_front();
     std::thread::scope(|scope| {
         for _ in 0..LANES {
             scope.spawn(|| {
-                while let Some(point) = next() {
-                    if let Err(error) = act(&point)
+                while let Some((point, action)) = next() {
+                    let happened = match action {
+                        Action::Abort => abort_at(make, &point),
+                        Action::Error => error_at(make, &point),
+                    };
+                    if let Err(error) = happened
                         && let Ok(mut failed) = failed.lock()
                     {
+                        println!("{make:?}, {point}, {action:?}: {error:#}");
                         failed.push(format!("{point}, {action:?}: {error:?}"));
                     }
                 }
@@ -55,25 +50,30 @@ fn for_every_point(action: Action, act: fn(&str) -> Result<()>) -> Result<()> {
         }
     });
     let failed = failed.into_inner().unwrap_or_default();
-    ensure!(failed.is_empty(), "{} of {} fail points:\n{}", failed.len(), points.len(), failed.join("\n\n"));
-    println!("{} fail points, {action:?}", points.len());
+    ensure!(failed.is_empty(), "{make:?}, {} of {} fail points:\n{}", failed.len(), cases.len(), failed.join("\n\n"));
+    println!("{make:?}: {} cases", cases.len());
     Ok(())
 }
 
-fn points() -> Result<Vec<String>> {
-    let binary = binaries::find(binaries::NODE_WITH_FAILPOINTS)?;
-    let output = std::process::Command::new(&binary).arg("failpoints").output()?;
-    ensure!(output.status.success(), "`{} failpoints` ended with {}", binary.display(), output.status);
-    let points: Vec<String> = String::from_utf8(output.stdout)?.lines().map(str::to_owned).collect();
-    for operation in ["upload.", "update.", "delete.", "mode.", "gc.", "takeover."] {
-        ensure!(points.iter().any(|point| point.starts_with(operation)), "no fail point of {operation}: {points:?}");
+/// Every point that the make passes. Of abort and error each gets one here and the other on the make with the same
+/// storage and the other catalog; with `SE_CRASH=all` each gets both everywhere.
+fn cases(make: Make) -> Result<Vec<(String, Action)>> {
+    let all = std::env::var("SE_CRASH").is_ok_and(|wish| wish == "all");
+    let mut cases = Vec::new();
+    for (number, point) in failpoints::of(make)?.into_iter().enumerate() {
+        let (one, other) = if number.is_multiple_of(2) == make.is_sqlite() {
+            (Action::Abort, Action::Error)
+        } else {
+            (Action::Error, Action::Abort)
+        };
+        cases.extend(all.then(|| (point.clone(), other)));
+        cases.push((point, one));
     }
-    // A local volume never passes the points of the S3 make: the crash suite over S3 will.
-    Ok(points.into_iter().filter(|point| !point.starts_with("s3.")).collect())
+    Ok(cases)
 }
 
-fn abort_at(point: &str) -> Result<()> {
-    let mut case = Case::begin(point)?;
+fn abort_at(make: Make, point: &str) -> Result<()> {
+    let mut case = Case::begin(make, point)?;
     case.node.set_env("FAILPOINTS", &format!("{point}=1*return(abort)"));
     let mut died = match case.node.try_start()? {
         Started::Exited(status) => Some(status),
@@ -95,8 +95,8 @@ fn abort_at(point: &str) -> Result<()> {
     case.run(|node, ledger| Box::pin(check::everything(node, ledger)))
 }
 
-fn error_at(point: &str) -> Result<()> {
-    let mut case = Case::begin(point)?;
+fn error_at(make: Make, point: &str) -> Result<()> {
+    let mut case = Case::begin(make, point)?;
     case.node.set_env("FAILPOINTS", &format!("{point}=1*return(error)"));
     match case.node.try_start()? {
         // A takeover that cannot be done ends the process with a sentence; the next start does it.
@@ -108,6 +108,7 @@ fn error_at(point: &str) -> Result<()> {
         Started::Ready => {
             case.operate()?;
             ensure!(case.node.is_running()?, "an error ended the node:\n{}", case.node.log_tail());
+            ensure!(case.node.log().contains(&format!("injected at {point}")), "the point was never reached");
             case.node.unset_env("FAILPOINTS");
         }
     }
@@ -120,6 +121,7 @@ fn error_at(point: &str) -> Result<()> {
 
 /// A node with a history, and a runtime for its clients.
 struct Case {
+    make: Make,
     point: String,
     node: Node,
     ledger: Ledger,
@@ -131,13 +133,13 @@ type Checked<'a> = std::pin::Pin<Box<dyn Future<Output = Result<()>> + 'a>>;
 impl Case {
     /// A node with files to change and to delete. For points that a start passes it has been killed before,
     /// so that its next start finds something to settle.
-    fn begin(point: &str) -> Result<Self> {
+    fn begin(make: Make, point: &str) -> Result<Self> {
         let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build()?;
         // Only there a mode can change, and only elsewhere files can be deleted.
         let mode = if point.starts_with("mode.") { "rw" } else { "edit" };
-        let setup = Setup::new().with_failpoints().setting("element.mode", mode);
+        let setup = make.setup().with_failpoints().setting("element.mode", mode);
         let node = setup.setting("retention.deleted_grace_hours", 0).start()?;
-        let mut case = Self { point: point.to_owned(), node, ledger: Ledger::new(), runtime };
+        let mut case = Self { make, point: point.to_owned(), node, ledger: Ledger::new(), runtime };
         for label in ["kept", "to-change", "to-delete"] {
             case.upload(label)?.context("no answer")?.expect(201)?;
         }
@@ -151,7 +153,8 @@ impl Case {
 
     fn leave_unsettled(&mut self) -> Result<()> {
         self.node.stop()?;
-        self.node.set_env("FAILPOINTS", LEAVE_UNSETTLED);
+        let committed = if self.make.is_local() { "local.after_rename_attr" } else { "s3.after_put_attr" };
+        self.node.set_env("FAILPOINTS", &format!("{LEAVE_UNSETTLED};{committed}=1*return(abort)"));
         // Each operation that waits holds a thread.
         self.node.set_env("TOKIO_WORKER_THREADS", "8");
         self.node.start()?;
@@ -287,3 +290,5 @@ impl Case {
         self.runtime.block_on(check(&mut self.node, &self.ledger))
     }
 }
+
+on_every_make!(blocking: every_fail_point_loses_nothing);

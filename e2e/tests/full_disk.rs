@@ -13,7 +13,7 @@ const MIB: u64 = 1 << 20;
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn an_almost_full_disk_takes_no_uploads_and_loses_nothing() -> Result<()> {
     let disk = Tmpfs::mount(DISK_MIB)?;
-    let mut node = Setup::new().volume(disk.path()).start()?;
+    let mut node = Setup::new().with_capacity_levels().volume(disk.path()).start()?;
     let (user, mut ledger) = (node.client("user")?, Ledger::new());
 
     let mut refused = None;
@@ -36,7 +36,7 @@ async fn an_almost_full_disk_takes_no_uploads_and_loses_nothing() -> Result<()> 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_disk_that_fills_up_during_an_upload_refuses_it_and_recovers() -> Result<()> {
     let disk = Tmpfs::mount(DISK_MIB)?;
-    let mut node = Setup::new().volume(disk.path()).start()?;
+    let mut node = Setup::new().with_capacity_levels().volume(disk.path()).start()?;
     let (user, mut ledger) = (node.client("user")?, Ledger::new());
     for label in ["before", "for-later"] {
         ledger.upload(&user, label, small(label)).await?.context("no answer")?.expect(201)?;

@@ -1,14 +1,13 @@
 //! Throughput by sharing: operations that wait together share transactions of the catalog and syncs of folders.
 
 use anyhow::{Context, Result, anyhow, ensure};
-use storage_element_e2e::{Metrics, Node, Setup, Tokens, Wire, multipart};
+use storage_element_e2e::{Make, Metrics, Node, Tokens, Wire, multipart, on_every_make};
 
 const CLIENTS: u32 = 16;
 const FILES_EACH: u32 = 60;
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn sixteen_clients_share_transactions_and_folder_syncs() -> Result<()> {
-    let node = Setup::new().setting("logging.level", "warn").start()?;
+async fn sixteen_clients_share_transactions_and_folder_syncs(make: Make) -> Result<()> {
+    let node = make.setup().setting("logging.level", "warn").start()?;
     // The hour folder and its parents are made and synced before counting.
     send(&node, 1)?;
     let before = node.client("user")?.metrics().await?;
@@ -20,12 +19,18 @@ async fn sixteen_clients_share_transactions_and_folder_syncs() -> Result<()> {
 
     let files = f64::from(CLIENTS * FILES_EACH);
     let transactions = difference(&before, &after, "storage_element_catalog_transactions_total")?;
-    let syncs = difference(&before, &after, "storage_element_folder_syncs_total")?;
-    println!("{files} files took {transactions} catalog transactions and {syncs} folder syncs");
-    // Alone each file takes two transactions (intent, commit) and one sync of its folder.
-    ensure!(transactions > 0.0 && syncs > 0.0, "nothing was counted");
-    ensure!(transactions <= files / 2.0, "{files} files took {transactions} catalog transactions");
-    ensure!(syncs <= files / 2.0, "{files} files took {syncs} folder syncs");
+    println!("{files} files took {transactions} catalog transactions");
+    // Alone each file takes two transactions (intent, commit).
+    ensure!(transactions > 0.0, "nothing was counted");
+    // A server works at several at once, and files that go to a bucket come apart on their way: less waits together.
+    let most = if make == Make::SqliteLocal { 0.5 } else { 1.7 };
+    ensure!(transactions <= files * most, "{files} files took {transactions} catalog transactions");
+    if make.is_local() {
+        // Alone each file takes one sync of its folder.
+        let syncs = difference(&before, &after, "storage_element_folder_syncs_total")?;
+        println!("and {syncs} folder syncs");
+        ensure!(syncs > 0.0 && syncs <= files / 2.0, "{files} files took {syncs} folder syncs");
+    }
     Ok(())
 }
 
@@ -46,3 +51,5 @@ fn difference(before: &Metrics, after: &Metrics, name: &str) -> Result<f64> {
     let value = |metrics: &Metrics| metrics.sum(name).with_context(|| format!("/metrics has no {name}"));
     Ok(value(after)? - value(before)?)
 }
+
+on_every_make!(sixteen_clients_share_transactions_and_folder_syncs);

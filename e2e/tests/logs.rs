@@ -2,14 +2,13 @@
 
 use anyhow::{Context, Result, ensure};
 use serde_json::Value;
-use storage_element_e2e::{Client, Content, Setup, Tokens, Upload};
+use storage_element_e2e::{Client, Content, Make, Storage, Tokens, Upload, on_every_make};
 
 const FIELDS: [&str; 10] =
     ["timestamp", "level", "logger", "module", "function", "line", "trace_id", "span_id", "request_id", "user_id"];
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn lines_are_json_and_requests_are_found_by_their_id() -> Result<()> {
-    let mut node = Setup::new().start()?;
+async fn lines_are_json_and_requests_are_found_by_their_id(make: Make) -> Result<()> {
+    let mut node = make.setup().start()?;
     let client = node.client("user")?;
     let upload = Upload::new("logged.txt", Content::bytes("logged")).header("x-request-id", "upload-4711");
     let answer = client.upload(&upload).await?.expect(201)?;
@@ -44,9 +43,8 @@ async fn lines_are_json_and_requests_are_found_by_their_id() -> Result<()> {
     Ok(())
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn no_token_and_no_key_is_ever_logged() -> Result<()> {
-    let mut node = Setup::new().setting("logging.level", "trace").prepare()?;
+async fn no_token_and_no_key_is_ever_logged(make: Make) -> Result<()> {
+    let mut node = make.setup().setting("logging.level", "trace").prepare()?;
     node.start()?;
     let stranger = Tokens::generate("stranger")?.role("admin");
     let good = Tokens::shared().role("user");
@@ -65,5 +63,10 @@ async fn no_token_and_no_key_is_ever_logged() -> Result<()> {
         ensure!(!log.contains(signature), "a token's signature is in the log");
     }
     ensure!(!log.contains("token-but-secret"), "what was sent as a token is in the log");
+    if let Storage::Bucket(bucket) = node.storage() {
+        ensure!(!log.contains(bucket.credentials().1), "the secret key of the store is in the log");
+    }
     Ok(())
 }
+
+on_every_make!(lines_are_json_and_requests_are_found_by_their_id, no_token_and_no_key_is_ever_logged);

@@ -4,7 +4,7 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Result, ensure};
 use serde_json::{Value, json};
-use storage_element_e2e::{Answer, Client, Content, Node, Setup, Upload};
+use storage_element_e2e::{Answer, Client, Content, Make, Node, Upload, on_every_make};
 
 struct Place {
     node: Node,
@@ -13,8 +13,8 @@ struct Place {
 }
 
 impl Place {
-    fn start() -> Result<Self> {
-        let node = Setup::new().setting("element.mode", "rw").start()?;
+    fn start(make: Make) -> Result<Self> {
+        let node = make.setup().setting("element.mode", "rw").start()?;
         let (admin, user) = (node.client("admin")?, node.client("user")?);
         Ok(Self { node, admin, user })
     }
@@ -51,9 +51,8 @@ fn refused(answer: &Answer, status: u16, code: &str) -> Result<()> {
     Ok(())
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_prepared_change_holds_the_door_until_its_own_end() -> Result<()> {
-    let place = Place::start()?;
+async fn a_prepared_change_holds_the_door_until_its_own_end(make: Make) -> Result<()> {
+    let place = Place::start(make)?;
     place.prepare("t-1", 2).await?;
     let transition = place.mode().await?["transition"].take();
     ensure!(
@@ -81,9 +80,8 @@ async fn a_prepared_change_holds_the_door_until_its_own_end() -> Result<()> {
     refused(&place.put(commit).await?, 409, "INVALID_TRANSITION")
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_prepared_change_outlives_a_crash_and_is_committed_with_its_report() -> Result<()> {
-    let mut place = Place::start()?;
+async fn a_prepared_change_outlives_a_crash_and_is_committed_with_its_report(make: Make) -> Result<()> {
+    let mut place = Place::start(make)?;
     place.prepare("t-1", 1).await?;
     place.node.kill()?;
     place.node.start()?;
@@ -98,8 +96,8 @@ async fn a_prepared_change_outlives_a_crash_and_is_committed_with_its_report() -
         "answered {answer}"
     );
     ensure!(place.put(commit).await?.expect(200)?.json()?["mode"] == "ro", "repeating the commit is an error");
-    let report = std::fs::read(place.node.volume().join(".element/transitions/t-1.json"))?;
-    ensure!(serde_json::from_slice::<Value>(&report)? == json!({"files": 0}), "the report is another");
+    let report = place.node.storage().json(".element/transitions/t-1.json").await?;
+    ensure!(report == json!({"files": 0}), "the report is another: {report}");
     let mode = place.mode().await?;
     ensure!(mode["last_transition_id"] == "t-1" && mode["last_rollback_id"] == "none-1", "{mode}");
     refused(&place.upload().await?, 409, "MODE_NOT_ALLOWED")?;
@@ -115,3 +113,8 @@ async fn a_prepared_change_outlives_a_crash_and_is_committed_with_its_report() -
     ensure!(place.mode().await?["mode"] == "ro", "catalog and element.json differ");
     Ok(())
 }
+
+on_every_make!(
+    a_prepared_change_holds_the_door_until_its_own_end,
+    a_prepared_change_outlives_a_crash_and_is_committed_with_its_report
+);

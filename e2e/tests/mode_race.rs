@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use anyhow::{Context, Result, ensure};
 use serde_json::json;
-use storage_element_e2e::{Answer, Client, Content, Ledger, Node, Setup, Upload, binaries, check};
+use storage_element_e2e::{Answer, Client, Content, Ledger, Make, Node, Upload, check, failpoints, on_every_make};
 
 const ROUNDS: usize = 20;
 const UPLOADERS: usize = 6;
@@ -80,9 +80,8 @@ async fn ids(client: &Client) -> Result<BTreeSet<String>> {
     Ok(items.iter().filter_map(|item| item["file_id"].as_str().map(str::to_owned)).collect())
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_change_to_ro_at_any_moment_among_uploads() -> Result<()> {
-    let (mut node, mut ledger) = (Setup::new().setting("element.mode", "rw").start()?, Ledger::new());
+async fn a_change_to_ro_at_any_moment_among_uploads(make: Make) -> Result<()> {
+    let (mut node, mut ledger) = (make.setup().setting("element.mode", "rw").start()?, Ledger::new());
     for round in 0..ROUNDS {
         let wait = Duration::from_micros(rand::random_range(0..80_000));
         let raced = race(&node, &mut ledger, &format!("round-{round}"), UPLOADERS, wait).await;
@@ -91,12 +90,10 @@ async fn a_change_to_ro_at_any_moment_among_uploads() -> Result<()> {
     check::everything(&mut node, &ledger).await
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_change_to_ro_while_an_upload_stands_at_each_step() -> Result<()> {
-    let mut node = Setup::new().setting("element.mode", "rw").with_failpoints().prepare()?;
+async fn a_change_to_ro_while_an_upload_stands_at_each_step(make: Make) -> Result<()> {
+    let mut node = make.setup().setting("element.mode", "rw").with_failpoints().prepare()?;
     let mut ledger = Ledger::new();
-    let points = upload_points()?;
-    for point in &points {
+    for point in &failpoints::of_upload(make)? {
         // Each upload stands there so long; the change comes in the midst of the first.
         node.set_env("FAILPOINTS", &format!("{point}=sleep(150)"));
         node.start()?;
@@ -109,13 +106,4 @@ async fn a_change_to_ro_while_an_upload_stands_at_each_step() -> Result<()> {
     check::everything(&mut node, &ledger).await
 }
 
-/// The points an upload passes, in its order.
-fn upload_points() -> Result<Vec<String>> {
-    let program = binaries::find(binaries::NODE_WITH_FAILPOINTS)?;
-    let output = std::process::Command::new(program).arg("failpoints").output()?;
-    let mut points: Vec<String> = String::from_utf8(output.stdout)?.lines().map(str::to_owned).collect();
-    let last = points.iter().position(|point| point == "upload.after_commit").context("no upload.after_commit")?;
-    points.truncate(last + 1);
-    ensure!(points.iter().any(|point| point == "upload.before_intent"), "no upload.before_intent: {points:?}");
-    Ok(points)
-}
+on_every_make!(a_change_to_ro_at_any_moment_among_uploads, a_change_to_ro_while_an_upload_stands_at_each_step);

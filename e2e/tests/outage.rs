@@ -1,11 +1,10 @@
 //! The catalog is away: what is known by id is read on, the rest says when to come again, and all returns by itself.
 
-use std::fs;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, ensure};
 use serde_json::json;
-use storage_element_e2e::{Answer, Client, Content, Ledger, Node, Setup, Upload, check};
+use storage_element_e2e::{Answer, Client, Content, Ledger, Make, Node, Upload, check};
 
 const PATIENCE: Duration = Duration::from_secs(20);
 
@@ -47,9 +46,8 @@ async fn the_rest_says_when(node: &Node, id: &str) -> Result<()> {
     says_when("hold", &operator.send_json("PUT", &format!("/api/v1/files/{id}/legal-hold"), &json!({})).await?)
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn an_outage_of_the_catalog_costs_no_read_by_id_and_ends_by_itself() -> Result<()> {
-    let (mut node, mut ledger) = (Setup::new().start()?, Ledger::new());
+async fn an_outage_of_the_catalog_costs_no_read_by_id_and_ends_by_itself(make: Make) -> Result<()> {
+    let (mut node, mut ledger) = (make.setup().start()?, Ledger::new());
     let user = node.client("user")?;
     for number in 0..10 {
         let upload = Upload::new(format!("file-{number}.txt"), Content::bytes(format!("content {number}")));
@@ -58,10 +56,9 @@ async fn an_outage_of_the_catalog_costs_no_read_by_id_and_ends_by_itself() -> Re
     }
     let id = ledger.id("7")?;
     let sha256 = ledger.file("7")?.sha256.clone();
-    let (here, away) = (node.catalog(), node.folder().join("away"));
 
     for round in 0..2 {
-        fs::rename(&here, &away)?;
+        node.database().take_away()?;
         until(503, async || user.get("/api/v1/files").await).await.with_context(|| format!("round {round}"))?;
         until(503, async || user.get("/health/ready").await).await?;
         user.get("/health/live").await?.expect(200)?;
@@ -72,7 +69,7 @@ async fn an_outage_of_the_catalog_costs_no_read_by_id_and_ends_by_itself() -> Re
         the_rest_says_when(&node, &id).await?;
         reads_go_on(&user, &id, &sha256).await?;
 
-        fs::rename(&away, &here)?;
+        node.database().bring_back()?;
         until(200, async || user.get("/api/v1/files").await).await?;
         until(200, async || user.get("/health/ready").await).await?;
         let label = format!("after {round}");
@@ -81,4 +78,15 @@ async fn an_outage_of_the_catalog_costs_no_read_by_id_and_ends_by_itself() -> Re
         reads_go_on(&user, &id, &sha256).await?;
     }
     check::everything(&mut node, &ledger).await
+}
+
+// A node whose lock is a session of PostgreSQL ends with its server: that is another promise.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn sqlite_local() -> Result<()> {
+    an_outage_of_the_catalog_costs_no_read_by_id_and_ends_by_itself(Make::SqliteLocal).await
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn sqlite_s3() -> Result<()> {
+    an_outage_of_the_catalog_costs_no_read_by_id_and_ends_by_itself(Make::SqliteS3).await
 }

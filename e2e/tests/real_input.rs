@@ -8,36 +8,57 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, ensure};
-use storage_element_e2e::{Answer, Client, Content, Ledger, Node, Setup, Upload, check};
+use storage_element_e2e::{Answer, Client, Content, Ledger, Make, Node, Upload, check, on_every_make};
 use tokio::sync::Mutex;
 
-const FILES: usize = 5_000;
 const CLIENTS: usize = 16;
-const KILLS: usize = 12;
 /// Where real files are, in the order in which they are taken.
 const PLACES: [&str; 3] = ["/usr/share", "/usr/include", "/usr/lib"];
 /// How long all uploads, or those between two kills, may take.
 const PATIENCE: Duration = Duration::from_mins(2);
 /// Larger ones are left out, so that the test stays within minutes.
 const LARGEST_REAL_BYTES: u64 = 256 * 1024;
-const HUGE_BYTES: u64 = 2 << 30;
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
-async fn acknowledged_files_survive_being_killed() -> Result<()> {
-    let mut node = Setup::new().setting("logging.level", "warn").start()?;
-    let work = Arc::new(Work::collect()?);
-    ensure!(work.files.len() >= FILES, "only {} files below {PLACES:?}: too few for this test", work.files.len());
+/// How much is sent.
+struct Extent {
+    files: usize,
+    kills: usize,
+    /// The size of one file beside the real ones.
+    huge_bytes: u64,
+}
+
+/// All of it on the make that needs nothing installed, some of it on the others.
+const fn extent(make: Make) -> Extent {
+    match make {
+        Make::SqliteLocal => Extent { files: 5_000, kills: 12, huge_bytes: 2 << 30 },
+        _ => Extent { files: 1_000, kills: 5, huge_bytes: 128 << 20 },
+    }
+}
+
+async fn acknowledged_files_survive_being_killed(make: Make) -> Result<()> {
+    let extent = extent(make);
+    let mut node = make.setup().setting("logging.level", "warn").start()?;
+    let work = Arc::new(Work::collect(extent.files)?);
+    ensure!(
+        work.files.len() >= extent.files,
+        "only {} files below {PLACES:?}: too few for this test",
+        work.files.len()
+    );
 
     let base = node.client("user")?;
     let clients: Vec<_> = (0..CLIENTS).map(|_| tokio::spawn(work.clone().send_all(base.clone()))).collect();
-    kill_at_random(&mut node, &work)?;
+    kill_at_random(&mut node, &work, extent.kills)?;
     for client in clients {
         tokio::time::timeout(PATIENCE, client).await.context("uploads are not acknowledged any more")???;
     }
 
     let mut ledger = std::mem::take(&mut *work.ledger.lock().await);
-    huge_file(&mut node, &mut ledger).await?;
-    ensure!(ledger.acknowledged() > FILES / 2, "too few acknowledged to prove anything: {}", ledger.acknowledged());
+    huge_file(&mut node, &mut ledger, extent.huge_bytes).await?;
+    ensure!(
+        ledger.acknowledged() > extent.files / 2,
+        "too few acknowledged to prove anything: {}",
+        ledger.acknowledged()
+    );
     check::everything(&mut node, &ledger).await
 }
 
@@ -50,15 +71,15 @@ struct Work {
 }
 
 impl Work {
-    fn collect() -> Result<Self> {
+    fn collect(number: usize) -> Result<Self> {
         let mut paths = Vec::new();
         for place in PLACES {
-            if paths.len() < FILES {
+            if paths.len() < number {
                 gather(Path::new(place), &mut paths);
             }
         }
         let mut files = made_names();
-        for path in paths.into_iter().take(FILES) {
+        for path in paths.into_iter().take(number) {
             let size = std::fs::metadata(&path)?.len();
             let name = path.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
             files.push((name, Content::File { path, size }));
@@ -98,10 +119,10 @@ impl Work {
     }
 }
 
-/// Kills the node whenever about a thirteenth of the files has been sent, a random moment later.
-fn kill_at_random(node: &mut Node, work: &Work) -> Result<()> {
-    for kill in 1..=KILLS {
-        let (due, begun) = (work.files.len() * kill / (KILLS + 1), Instant::now());
+/// Kills the node so many times, evenly over the files, each a random moment later.
+fn kill_at_random(node: &mut Node, work: &Work, kills: usize) -> Result<()> {
+    for kill in 1..=kills {
+        let (due, begun) = (work.files.len() * kill / (kills + 1), Instant::now());
         while work.next.load(Ordering::SeqCst) < due {
             ensure!(node.is_running()?, "the node ended by itself:\n{}", node.log_tail());
             ensure!(begun.elapsed() < PATIENCE, "uploads do not go on:\n{}", node.log_tail());
@@ -116,9 +137,9 @@ fn kill_at_random(node: &mut Node, work: &Work) -> Result<()> {
     Ok(())
 }
 
-/// A file of 2 GiB made on the spot: once killed in its middle, once to its end.
-async fn huge_file(node: &mut Node, ledger: &mut Ledger) -> Result<()> {
-    let content = Content::Generated { seed: 42, size: HUGE_BYTES };
+/// A huge file made on the spot: once killed in its middle, once to its end.
+async fn huge_file(node: &mut Node, ledger: &mut Ledger, size: u64) -> Result<()> {
+    let content = Content::Generated { seed: 42, size };
     let upload = |label: &str| Upload::new("a huge one.bin", content.clone()).field("version", label);
     let sha256 = content.sha256()?;
 
@@ -171,3 +192,5 @@ fn gather(folder: &Path, files: &mut Vec<PathBuf>) {
         }
     }
 }
+
+on_every_make!(acknowledged_files_survive_being_killed);

@@ -1,11 +1,8 @@
 //! What is kept is kept until its date, what has had its time goes, and a quota is exact however many come at once.
 
-use std::fs;
-use std::path::Path;
-
 use anyhow::{Context, Result, ensure};
 use serde_json::{Value, json};
-use storage_element_e2e::{Answer, Client, Content, Setup, Upload, check, job, planted};
+use storage_element_e2e::{Answer, Client, Content, Make, Upload, check, job, on_every_make, planted};
 
 const MIB: u64 = 1 << 20;
 
@@ -26,9 +23,8 @@ async fn is_kept(operator: &Client, id: &str, until: &Value, legal_hold: bool) -
     Ok(())
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_date_is_only_ever_extended_and_the_element_minimum_stands_below_it() -> Result<()> {
-    let node = Setup::new().setting("retention.minimum_days", 30).start()?;
+async fn a_date_is_only_ever_extended_and_the_element_minimum_stands_below_it(make: Make) -> Result<()> {
+    let node = make.setup().setting("retention.minimum_days", 30).start()?;
     let (user, operator) = (node.client("user")?, node.client("operator")?);
 
     let plain = user.upload(&upload("plain.txt")).await?.expect(201)?.json()?;
@@ -57,9 +53,8 @@ async fn a_date_is_only_ever_extended_and_the_element_minimum_stands_below_it() 
     is_kept(&operator, id, &extended["retention_until"], false).await
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_hold_stands_above_all_until_it_is_lifted() -> Result<()> {
-    let node = Setup::new().start()?;
+async fn a_hold_stands_above_all_until_it_is_lifted(make: Make) -> Result<()> {
+    let node = make.setup().start()?;
     let (user, operator) = (node.client("user")?, node.client("operator")?);
     let id = user.upload(&upload("held.txt")).await?.expect(201)?.file_id()?;
     let hold = format!("/api/v1/files/{id}/legal-hold");
@@ -77,18 +72,18 @@ async fn a_hold_stands_above_all_until_it_is_lifted() -> Result<()> {
     Ok(())
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn gc_deletes_what_has_had_its_time_and_then_its_bytes() -> Result<()> {
+async fn gc_deletes_what_has_had_its_time_and_then_its_bytes(make: Make) -> Result<()> {
     let mut node =
-        Setup::new().setting("retention.time_to_live_days", 30).setting("retention.deleted_grace_hours", 0).start()?;
+        make.setup().setting("retention.time_to_live_days", 30).setting("retention.deleted_grace_hours", 0).start()?;
     let (user, operator, admin) = (node.client("user")?, node.client("operator")?, node.client("admin")?);
     let young = user.upload(&upload("young.txt")).await?.expect(201)?.json()?;
     let deleted = user.upload(&upload("deleted.txt")).await?.expect(201)?.json()?;
-    let template = planted::attr_of(node.volume(), &young)?;
-    let plant = |number, change: fn(&mut Value)| planted::plant(node.volume(), &template, number, change);
-    let old = plant(1, |_| ())?;
-    let dated = plant(2, |attr| attr["retention_until"] = json!("2099-01-01T00:00:00.000000Z"))?;
-    let held = plant(3, |attr| attr["legal_hold"] = json!(true))?;
+    let storage = node.storage().clone();
+    let template = storage.attr_of(&young).await?;
+    let plant = |number, change: fn(&mut Value)| planted::plant(&storage, &template, number, change);
+    let old = plant(1, |_| ()).await?;
+    let dated = plant(2, |attr| attr["retention_until"] = json!("2099-01-01T00:00:00.000000Z")).await?;
+    let held = plant(3, |attr| attr["legal_hold"] = json!(true)).await?;
     let report = job::run(&admin, "/api/v1/admin/cache/rebuild", None).await?;
     ensure!(report["files"] == 5, "{report}");
     user.metadata(&old.file_id).await?.expect(200)?;
@@ -103,11 +98,13 @@ async fn gc_deletes_what_has_had_its_time_and_then_its_bytes() -> Result<()> {
     ensure!(purged == 2, "not the two deleted files: {report}, {second}");
 
     let deleted_path = deleted["storage_path"].as_str().context("no path")?;
-    let (left, gone) = (|path: &str| halves(node.volume(), path), [old.path.as_str(), deleted_path]);
-    ensure!(gone.iter().all(|path| left(path) == (false, false)), "bytes of a deleted file are still there");
+    for gone in [old.path.as_str(), deleted_path] {
+        let left = storage.halves(gone).await?;
+        ensure!(left == (false, false), "of the deleted {gone} data or description are still there: {left:?}");
+    }
     user.metadata(&old.file_id).await?.expect(404)?;
     for kept in [&dated, &held] {
-        ensure!(left(&kept.path) == (true, true), "{} was removed", kept.path);
+        ensure!(storage.halves(&kept.path).await? == (true, true), "{} was removed", kept.path);
         let (status, sha256, _) = user.download_digest(&kept.file_id).await?;
         ensure!((status, &sha256) == (200, &kept.sha256), "{} was answered {status}", kept.path);
     }
@@ -117,17 +114,11 @@ async fn gc_deletes_what_has_had_its_time_and_then_its_bytes() -> Result<()> {
     Ok(())
 }
 
-/// Whether the data and the attr of a file are there.
-fn halves(volume: &Path, path: &str) -> (bool, bool) {
-    (volume.join(path).exists(), fs::exists(volume.join(format!("{path}.attr.json"))).unwrap_or(true))
-}
-
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_quota_is_exact_under_64_uploads_at_once() -> Result<()> {
+async fn a_quota_is_exact_under_64_uploads_at_once(make: Make) -> Result<()> {
     // Half a file of room more than 40 files need, for what frames them.
     const ROOM: usize = 40;
     let quota = ROOM as u64 * MIB + MIB / 2;
-    let mut setup = Setup::new().setting("capacity.quota_bytes", quota);
+    let mut setup = make.setup().setting("capacity.quota_bytes", quota);
     for (level, percent) in [("warning", 0.02), ("critical", 0.01), ("full", 0.0)] {
         let key = |what: &str| format!("capacity.{level}_{what}");
         setup = setup.setting(&key("percent"), percent).setting(&key("bytes"), 0);
@@ -154,3 +145,10 @@ async fn a_quota_is_exact_under_64_uploads_at_once() -> Result<()> {
     update.expect(200)?;
     Ok(())
 }
+
+on_every_make!(
+    a_date_is_only_ever_extended_and_the_element_minimum_stands_below_it,
+    a_hold_stands_above_all_until_it_is_lifted,
+    gc_deletes_what_has_had_its_time_and_then_its_bytes,
+    a_quota_is_exact_under_64_uploads_at_once
+);

@@ -8,7 +8,7 @@ use anyhow::{Context, Result, ensure};
 use futures_util::future::try_join_all;
 use rand::seq::IndexedRandom;
 use serde_json::json;
-use storage_element_e2e::planted::{self, Planted};
+use storage_element_e2e::planted::{Planted, plant_many};
 use storage_element_e2e::{Answer, Client, Content, Node, Setup, Upload, job};
 
 const CLIENTS: u64 = 32;
@@ -164,10 +164,8 @@ async fn failures(user: &Client) -> Result<f64> {
 async fn fill_caches(node: &Node) -> Result<Vec<Planted>> {
     let (user, admin) = (node.client("user")?, node.client("admin")?);
     let first = user.upload(&Upload::new("first.txt", Content::bytes("first"))).await?.expect(201)?.json()?;
-    let template = planted::attr_of(node.volume(), &first)?;
-    let planted: Vec<Planted> = (0..PLANTED)
-        .map(|number| planted::plant(node.volume(), &template, number * 28, |_| ()))
-        .collect::<Result<_>>()?;
+    let template = node.storage().attr_of(&first).await?;
+    let planted = plant_many(node.storage(), &template, PLANTED).await?;
     let first = first["file_id"].as_str().context("no id")?;
     node.client("operator")?.delete(first).await?.expect(204)?;
     job::run(&admin, "/api/v1/admin/cache/rebuild", None).await?;

@@ -2,15 +2,14 @@
 
 use anyhow::{Context, Result, ensure};
 use futures_util::future::join_all;
-use storage_element_e2e::{Client, Content, Ledger, Setup, Upload, check};
+use storage_element_e2e::{Client, Content, Ledger, Make, Upload, check, on_every_make};
 use tokio::sync::Mutex;
 
 const GOOD_CLIENTS: usize = 8;
 const GOOD_EACH: usize = 25;
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn worst_cases_fail_alone() -> Result<()> {
-    let mut node = Setup::new().start()?;
+async fn worst_cases_fail_alone(make: Make) -> Result<()> {
+    let mut node = make.setup().start()?;
     let (client, ledger) = (node.client("user")?, Mutex::new(Ledger::new()));
     let good = join_all((0..GOOD_CLIENTS).map(|number| send_good(&client, &ledger, number)));
     let bad = send_worst(&client, &ledger);
@@ -20,9 +19,8 @@ async fn worst_cases_fail_alone() -> Result<()> {
     check::everything(&mut node, &ledger.into_inner()).await
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn the_same_upload_at_the_same_time_makes_one_file() -> Result<()> {
-    let node = Setup::new().start()?;
+async fn the_same_upload_at_the_same_time_makes_one_file(make: Make) -> Result<()> {
+    let node = make.setup().start()?;
     let client = node.client("user")?;
     let upload = Upload::new("twice.txt", Content::bytes("twice")).idempotency_key("the-same-key");
     let answers = join_all((0..8).map(|_| client.upload(&upload))).await;
@@ -107,3 +105,5 @@ async fn send_worst(client: &Client, ledger: &Mutex<Ledger>) -> Result<()> {
     }
     Ok(())
 }
+
+on_every_make!(worst_cases_fail_alone, the_same_upload_at_the_same_time_makes_one_file);

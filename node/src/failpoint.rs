@@ -100,6 +100,10 @@ fn act(name: &str, argument: &str) -> io::Result<()> {
             Ok(())
         }
         "full" => Err(io::Error::from(io::ErrorKind::StorageFull)),
-        _ => Err(io::Error::other(format!("injected at {name}"))),
+        _ => {
+            // What comes of an error is not always told; that it was met has to be.
+            tracing::warn!("injected at {name}");
+            Err(io::Error::other(format!("injected at {name}")))
+        }
     }
 }

@@ -10,7 +10,7 @@ use serde_json::json;
 use super::host::{self, BRIDGE, HOST_ADDRESS, run};
 use super::image;
 use crate::Daemon;
-use crate::control_plane::{Access, Authority, Credential, program};
+use crate::control_plane::{Access, Authority, program};
 
 /// How long a part may take to be ready.
 const READY_PATIENCE: Duration = Duration::from_mins(2);
@@ -134,7 +134,7 @@ impl Node {
             folder.join("kubelet.kubeconfig"),
             ground.server,
             &ground.authority.certificate(),
-            &Credential::Certificate(&signed),
+            &signed,
         )?;
         let serving = ground.authority.server(&format!("{name}-serving"), &[&name, &address])?;
         let names = folder.join("resolv.conf");
@@ -180,7 +180,7 @@ impl Node {
             folder.join("kube-proxy.kubeconfig"),
             ground.server,
             &ground.authority.certificate(),
-            &Credential::Certificate(&signed),
+            &signed,
         )?;
         let config = json!({
             "apiVersion": "kubeproxy.config.k8s.io/v1alpha1", "kind": "KubeProxyConfiguration",

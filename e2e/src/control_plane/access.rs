@@ -18,12 +18,6 @@ pub struct Access {
     path: PathBuf,
 }
 
-/// How somebody proves who they are.
-pub(crate) enum Credential<'a> {
-    Certificate(&'a Signed),
-    Token(&'a str),
-}
-
 impl Access {
     /// One that exists.
     pub(super) fn of(path: PathBuf) -> Self {
@@ -31,13 +25,8 @@ impl Access {
     }
 
     /// Writes a kubeconfig.
-    pub(crate) fn write(path: PathBuf, server: &str, authority: &Path, credential: &Credential) -> Result<Self> {
-        let user = match credential {
-            Credential::Certificate(signed) => {
-                json!({"client-certificate": signed.certificate, "client-key": signed.key})
-            }
-            Credential::Token(token) => json!({"token": token}),
-        };
+    pub(crate) fn write(path: PathBuf, server: &str, authority: &Path, signed: &Signed) -> Result<Self> {
+        let user = json!({"client-certificate": signed.certificate, "client-key": signed.key});
         let cluster = json!({"server": server, "certificate-authority": authority});
         write(&path, &cluster, &user)?;
         Ok(Self { path })
@@ -53,9 +42,16 @@ impl Access {
     /// # Errors
     /// When the file is no kubeconfig.
     pub async fn client(&self) -> Result<Client> {
+        Ok(Client::try_from(self.config().await?)?)
+    }
+
+    /// What a client is made of.
+    ///
+    /// # Errors
+    /// When the file is no kubeconfig.
+    pub async fn config(&self) -> Result<Config> {
         let file = Kubeconfig::read_from(&self.path)?;
-        let config = Config::from_custom_kubeconfig(file, &KubeConfigOptions::default()).await?;
-        Ok(Client::try_from(config)?)
+        Ok(Config::from_custom_kubeconfig(file, &KubeConfigOptions::default()).await?)
     }
 
     /// The same one, whose way to the API server leads over `link`, which can be cut.

@@ -16,7 +16,6 @@ use anyhow::{Context, Result};
 use tempfile::TempDir;
 
 pub use self::access::Access;
-pub(crate) use self::access::Credential;
 pub use self::audit::{Audit, Request};
 pub use self::certificates::{Authority, Signed};
 pub use self::programs::program;
@@ -30,7 +29,7 @@ pub const KUBECONFIG_VARIABLE: &str = "E2E_KUBECONFIG";
 const READY_PATIENCE: Duration = Duration::from_mins(2);
 
 /// What is wanted beside etcd and kube-apiserver.
-#[derive(Clone, Debug)]
+#[derive(Clone, Copy, Debug)]
 pub struct Parts {
     controllers: bool,
     audit: bool,
@@ -114,12 +113,11 @@ impl ControlPlane {
         let ports = [free_port()?, free_port()?, free_port()?];
         let etcd = start_etcd(folder.path(), ports[0], ports[1])?;
         let address = SocketAddr::from((parts.address, ports[2]));
-        let api_server = start_api_server(folder.path(), &authority, ports[0], address, &parts)?;
+        let api_server = start_api_server(folder.path(), &authority, ports[0], address, parts)?;
         let server = format!("https://{address}");
         let signed = authority.client("admin", "e2e-admin", Some("system:masters"))?;
-        let credential = Credential::Certificate(&signed);
-        let admin =
-            Access::write(folder.path().join("admin.kubeconfig"), &server, &authority.certificate(), &credential)?;
+            let admin =
+            Access::write(folder.path().join("admin.kubeconfig"), &server, &authority.certificate(), &signed)?;
         api_server.wait_until(READY_PATIENCE, || is_ready(admin.kubeconfig()))?;
         let mut controllers = Vec::new();
         if parts.controllers {
@@ -195,7 +193,7 @@ fn start_api_server(
     authority: &Authority,
     etcd: u16,
     address: SocketAddr,
-    parts: &Parts,
+    parts: Parts,
 ) -> Result<Daemon> {
     let ip = address.ip().to_string();
     let names = ["localhost", "kubernetes", "kubernetes.default", "kubernetes.default.svc"];
@@ -238,8 +236,7 @@ fn start_api_server(
 
 fn start_controllers(folder: &Path, authority: &Authority, server: &str) -> Result<Daemon> {
     let signed = authority.client("controllers", "system:kube-controller-manager", None)?;
-    let credential = Credential::Certificate(&signed);
-    let access = Access::write(folder.join("controllers.kubeconfig"), server, &authority.certificate(), &credential)?;
+    let access = Access::write(folder.join("controllers.kubeconfig"), server, &authority.certificate(), &signed)?;
     let port = free_port()?;
     let mut command = Command::new(program("kube-controller-manager")?);
     command.arg("--kubeconfig").arg(access.kubeconfig());
@@ -257,8 +254,7 @@ fn start_controllers(folder: &Path, authority: &Authority, server: &str) -> Resu
 
 fn start_scheduler(folder: &Path, authority: &Authority, server: &str) -> Result<Daemon> {
     let signed = authority.client("scheduler", "system:kube-scheduler", None)?;
-    let credential = Credential::Certificate(&signed);
-    let access = Access::write(folder.join("scheduler.kubeconfig"), server, &authority.certificate(), &credential)?;
+    let access = Access::write(folder.join("scheduler.kubeconfig"), server, &authority.certificate(), &signed)?;
     let mut command = Command::new(program("kube-scheduler")?);
     command.arg("--kubeconfig").arg(access.kubeconfig());
     command.args(["--leader-elect=false", "--bind-address=127.0.0.1"]);

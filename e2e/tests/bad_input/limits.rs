@@ -3,13 +3,12 @@
 use std::time::Duration;
 
 use anyhow::{Context, Result, ensure};
-use storage_element_e2e::{Content, Setup, Upload, Wire, check};
+use storage_element_e2e::{Content, Make, Upload, Wire, check, on_every_make};
 
 use super::table::{Case, Place, is_envelope};
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_file_too_large_is_refused_whether_it_says_so_or_not() -> Result<()> {
-    let mut place = Place::new(Setup::new().setting("limits.file_bytes", 1_000_000)).await?;
+async fn a_file_too_large_is_refused_whether_it_says_so_or_not(make: Make) -> Result<()> {
+    let mut place = Place::new(make.setup().setting("limits.file_bytes", 1_000_000)).await?;
     let client = place.node.client("user")?;
     client.upload(&Upload::new("fits", Content::Generated { seed: 1, size: 1_000_000 })).await?.expect(201)?;
     let before = client.all("/api/v1/files", &[]).await?.len();
@@ -50,20 +49,18 @@ async fn a_file_too_large_is_refused_whether_it_says_so_or_not() -> Result<()> {
 
     ensure!(client.all("/api/v1/files", &[]).await?.len() == before, "a file too large is there");
     place.node.stop()?;
-    check::volume_is_tidy(&place.node)
+    check::storage_is_tidy(&place.node).await
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_body_too_large_is_refused() -> Result<()> {
-    let place = Place::new(Setup::new().setting("limits.body_bytes", 10_000)).await?;
+async fn a_body_too_large_is_refused(make: Make) -> Result<()> {
+    let place = Place::new(make.setup().setting("limits.body_bytes", 10_000)).await?;
     let case = Case::new("a patch", "PATCH", format!("/api/v1/files/{}", place.id), 413, "BODY_TOO_LARGE");
     let body = format!("{{\"description\":\"{}\"}}", "x".repeat(20_000));
     place.refuses(vec![case.header("content-type", "application/json").body(body)]).await
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn uploads_beyond_their_number_are_put_off() -> Result<()> {
-    let node = Setup::new().setting("limits.concurrent_uploads", 1).start()?;
+async fn uploads_beyond_their_number_are_put_off(make: Make) -> Result<()> {
+    let node = make.setup().setting("limits.concurrent_uploads", 1).start()?;
     let client = node.client("user")?;
     let slow = Content::Slow { piece: 10_000, pieces: 20, pause: Duration::from_millis(100) };
     let (first, upload) = (client.clone(), Upload::new("first", slow));
@@ -76,9 +73,8 @@ async fn uploads_beyond_their_number_are_put_off() -> Result<()> {
     client.upload(&Upload::new("third", Content::bytes("x"))).await?.expect(201).map(drop)
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn slow_clients_are_let_go() -> Result<()> {
-    let setup = Setup::new().setting("limits.header_timeout_seconds", 1).setting("limits.stall_timeout_seconds", 1);
+async fn slow_clients_are_let_go(make: Make) -> Result<()> {
+    let setup = make.setup().setting("limits.header_timeout_seconds", 1).setting("limits.stall_timeout_seconds", 1);
     let mut place = Place::new(setup).await?;
     let mut trickle = Wire::connect(place.node.address())?;
     trickle.send(b"GET /health/live HTTP/1.1\r\nHost: no")?;
@@ -97,7 +93,7 @@ async fn slow_clients_are_let_go() -> Result<()> {
     ends_with(&mut stalled, 408)?;
     place.has_one_file().await?;
     place.node.stop()?;
-    check::volume_is_tidy(&place.node)
+    check::storage_is_tidy(&place.node).await
 }
 
 fn chunk(bytes: &[u8]) -> Vec<u8> {
@@ -116,3 +112,10 @@ fn ends_with(wire: &mut Wire, status: u16) -> Result<()> {
     ensure!(begun.elapsed() < Duration::from_secs(8), "a slow client was kept for {:?}", begun.elapsed());
     Ok(())
 }
+
+on_every_make!(
+    a_file_too_large_is_refused_whether_it_says_so_or_not,
+    a_body_too_large_is_refused,
+    uploads_beyond_their_number_are_put_off,
+    slow_clients_are_let_go
+);

@@ -1,15 +1,14 @@
 //! Routes, paths, queries, bodies, preconditions, ranges.
 
 use anyhow::{Result, ensure};
-use storage_element_e2e::Setup;
+use storage_element_e2e::{Make, on_every_make};
 
 use super::table::{Case, Place};
 
 const UNKNOWN: &str = "0197f000-0000-7000-8000-000000000000";
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn routes_and_roles() -> Result<()> {
-    let place = Place::new(Setup::new()).await?;
+async fn routes_and_roles(make: Make) -> Result<()> {
+    let place = Place::new(make.setup()).await?;
     let file = format!("/api/v1/files/{}", place.id);
     let forbidden = |what, method, path: &str, role| Case::new(what, method, path, 403, "FORBIDDEN").role(Some(role));
     place
@@ -35,9 +34,8 @@ async fn routes_and_roles() -> Result<()> {
     place.has_one_file().await
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn ids_lists_and_searches() -> Result<()> {
-    let place = Place::new(Setup::new()).await?;
+async fn ids_lists_and_searches(make: Make) -> Result<()> {
+    let place = Place::new(make.setup()).await?;
     let invalid = |what, path: &str, names| Case::new(what, "GET", path, 400, "VALIDATION_ERROR").names(names);
     let missing =
         |method, path: String| Case::new("no such file", method, path, 404, "NOT_FOUND").role(Some("operator"));
@@ -76,9 +74,8 @@ async fn ids_lists_and_searches() -> Result<()> {
     place.refuses(cases).await
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn changes() -> Result<()> {
-    let place = Place::new(Setup::new()).await?;
+async fn changes(make: Make) -> Result<()> {
+    let place = Place::new(make.setup()).await?;
     let file = format!("/api/v1/files/{}", place.id);
     let patch = |what, status, code, body: &str| {
         Case::new(what, "PATCH", &file, status, code)
@@ -121,9 +118,8 @@ async fn changes() -> Result<()> {
     Ok(())
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn ranges() -> Result<()> {
-    let place = Place::new(Setup::new()).await?;
+async fn ranges(make: Make) -> Result<()> {
+    let place = Place::new(make.setup()).await?;
     let client = place.node.client("user")?;
     for beyond in ["bytes=10-", "bytes=100-200", "bytes=-0"] {
         let answer = client.download(&place.id, &[("range", beyond)]).await?;
@@ -141,3 +137,5 @@ async fn ranges() -> Result<()> {
     }
     Ok(())
 }
+
+on_every_make!(routes_and_roles, ids_lists_and_searches, changes, ranges);

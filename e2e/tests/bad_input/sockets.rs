@@ -1,13 +1,12 @@
 //! Requests no well-behaved client would send.
 
 use anyhow::{Context, Result, ensure};
-use storage_element_e2e::{Setup, Tokens, Wire};
+use storage_element_e2e::{Make, Tokens, Wire, check, on_every_make};
 
 use super::table::Place;
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn requests_that_could_be_read_in_two_ways_are_refused_and_the_connection_closed() -> Result<()> {
-    let place = Place::new(Setup::new()).await?;
+async fn requests_that_could_be_read_in_two_ways_are_refused_and_the_connection_closed(make: Make) -> Result<()> {
+    let place = Place::new(make.setup()).await?;
     let token = Tokens::shared().role("user");
     let start = format!("POST /api/v1/files/upload HTTP/1.1\r\nHost: node\r\nAuthorization: Bearer {token}\r\n");
     let form = "Content-Type: multipart/form-data; boundary=edge\r\n";
@@ -32,9 +31,8 @@ async fn requests_that_could_be_read_in_two_ways_are_refused_and_the_connection_
     place.has_one_file().await
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn heads_beyond_their_limits_are_refused() -> Result<()> {
-    let place = Place::new(Setup::new()).await?;
+async fn heads_beyond_their_limits_are_refused(make: Make) -> Result<()> {
+    let place = Place::new(make.setup()).await?;
     let token = Tokens::shared().role("user");
     let one = |head: String, statuses: &[u16]| -> Result<()> {
         let mut wire = Wire::connect(place.node.address())?;
@@ -54,9 +52,8 @@ async fn heads_beyond_their_limits_are_refused() -> Result<()> {
     one(format!("{live}\r\n"), &[200])
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_client_that_goes_away_leaves_nothing() -> Result<()> {
-    let mut place = Place::new(Setup::new()).await?;
+async fn a_client_that_goes_away_leaves_nothing(make: Make) -> Result<()> {
+    let mut place = Place::new(make.setup()).await?;
     let token = Tokens::shared().role("user");
     for abrupt in [true, false] {
         let mut wire = Wire::connect(place.node.address())?;
@@ -79,5 +76,11 @@ async fn a_client_that_goes_away_leaves_nothing() -> Result<()> {
     std::thread::sleep(std::time::Duration::from_millis(500));
     place.has_one_file().await?;
     place.node.stop()?;
-    storage_element_e2e::check::volume_is_tidy(&place.node)
+    check::storage_is_tidy(&place.node).await
 }
+
+on_every_make!(
+    requests_that_could_be_read_in_two_ways_are_refused_and_the_connection_closed,
+    heads_beyond_their_limits_are_refused,
+    a_client_that_goes_away_leaves_nothing
+);

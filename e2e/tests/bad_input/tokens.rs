@@ -3,13 +3,12 @@
 use anyhow::{Result, ensure};
 use serde_json::json;
 use storage_element_e2e::tokens::{now_seconds, standard_claims};
-use storage_element_e2e::{Client, Setup, Tokens};
+use storage_element_e2e::{Client, Make, Tokens, on_every_make};
 
 use super::table::is_envelope;
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn every_token_that_is_not_good_is_refused_with_its_reason() -> Result<()> {
-    let node = Setup::new().start()?;
+async fn every_token_that_is_not_good_is_refused_with_its_reason(make: Make) -> Result<()> {
+    let node = make.setup().start()?;
     let tokens = Tokens::shared();
     let changed = |field: &str, value: serde_json::Value| {
         let mut claims = standard_claims("user-1", "user");
@@ -57,3 +56,5 @@ async fn every_token_that_is_not_good_is_refused_with_its_reason() -> Result<()>
     ensure!(query.status == 401, "a token in the query was answered {query}");
     Ok(())
 }
+
+on_every_make!(every_token_that_is_not_good_is_refused_with_its_reason);

@@ -2,7 +2,7 @@
 
 use anyhow::Result;
 use bytes::Bytes;
-use storage_element_e2e::{Setup, check};
+use storage_element_e2e::{Make, check, on_every_make};
 
 use super::table::{Case, Place};
 
@@ -31,9 +31,8 @@ fn with_field(what: &'static str, name: &'static str, value: &str) -> Case {
     invalid(what, name, ended(&[field(name, value), file("x.txt")]))
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn malformed_uploads_are_refused_and_leave_nothing() -> Result<()> {
-    let mut place = Place::new(Setup::new()).await?;
+async fn malformed_uploads_are_refused_and_leave_nothing(make: Make) -> Result<()> {
+    let mut place = Place::new(make.setup()).await?;
     let good = ended(&[file("x.txt")]);
     let many = format!("[{}]", (0..51).map(|n| format!("\"t{n}\"")).collect::<Vec<_>>().join(","));
     let keyed = |what, key: String| invalid(what, "", good.clone()).header("idempotency-key", key);
@@ -83,5 +82,7 @@ async fn malformed_uploads_are_refused_and_leave_nothing() -> Result<()> {
         .await?;
     place.has_one_file().await?;
     place.node.stop()?;
-    check::volume_is_tidy(&place.node)
+    check::storage_is_tidy(&place.node).await
 }
+
+on_every_make!(malformed_uploads_are_refused_and_leave_nothing);

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use anyhow::{Context, Result, bail, ensure};
 use serde_json::Value;
-use storage_element_e2e::{Answer, Client, Content, InMode, Tokens, Upload};
+use storage_element_e2e::{Answer, Client, Content, InMode, Make, Tokens, Upload, on_every_make};
 use table::{For, Row, table};
 
 /// Who calls, and what that is worth. `guest` is a role that no element knows.
@@ -19,11 +19,10 @@ const CALLERS: [(&str, Option<For>); 5] = [
     ("admin", Some(For::Admin)),
 ];
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn every_route_in_every_mode_for_every_role() -> Result<()> {
+async fn every_route_in_every_mode_for_every_role(make: Make) -> Result<()> {
     let mut wrong = Vec::new();
     for (index, mode) in InMode::ALL.into_iter().enumerate() {
-        let place = InMode::start(mode).await?;
+        let place = InMode::start(make, mode).await?;
         has_every_route(&place).await?;
         for row in table() {
             for (role, worth) in CALLERS {
@@ -108,3 +107,5 @@ async fn no_job_runs(admin: &Client) -> Result<()> {
     }
     bail!("a job over a handful of files has not ended in 10 s")
 }
+
+on_every_make!(every_route_in_every_mode_for_every_role);

@@ -82,6 +82,15 @@ pub trait Catalog: Send + Sync + 'static {
     /// writes is done, so it is taken away; any other is inherited.
     async fn begin_term(&self, term: &NewTerm) -> CatalogResult<bool>;
 
+    /// This process is in no term any more: what it still writes, it writes in the name of none.
+    fn end_term(&self) {}
+
+    /// Returns when another process may have changed the singleton row, or a little later than never: whoever must know
+    /// also looks by itself. May be given up and asked again.
+    async fn changed(&self) {
+        std::future::pending().await
+    }
+
     /// Announces an operation: durable once accepted, and accepted only while the term stands, the mode allows writes
     /// and no transition is prepared, all judged in the statement that inserts. Waiting intents go in one statement; a
     /// group that is refused is tried row by row.

@@ -6,17 +6,36 @@ use std::sync::Arc;
 use crate::config::{Config, S3Config};
 use crate::storage::local::LocalStorage;
 use crate::storage::s3::{Patience, S3Options, S3Storage};
-use crate::storage::{SharedStorage, StorageResult};
+use crate::storage::{ClaimPlace, SharedStorage, StorageResult};
 
-/// Opens the storage; with it, the file by which a volume is locked. A bucket has no locks: the catalog's is the one,
-/// and conditional writes do the rest.
-pub(super) async fn open(config: &Config) -> StorageResult<(SharedStorage, Option<PathBuf>)> {
+/// By what processes keep each other from a storage.
+pub(super) enum Guard {
+    /// The file by which a volume is locked.
+    File(PathBuf),
+    /// A bucket has no locks: who serves it says so there.
+    Claim(Arc<dyn ClaimPlace>),
+}
+
+impl Guard {
+    /// The file to lock, if it is one.
+    pub(super) fn file(&self) -> Option<PathBuf> {
+        match self {
+            Self::File(path) => Some(path.clone()),
+            Self::Claim(_) => None,
+        }
+    }
+}
+
+/// Opens the storage.
+pub(super) async fn open(config: &Config) -> StorageResult<(SharedStorage, Guard)> {
     if let Some(s3) = &config.storage.s3 {
-        return Ok((Arc::new(S3Storage::open(&options(s3)).await?), None));
+        let storage = S3Storage::open(&options(s3)).await?;
+        let place = storage.claim_place();
+        return Ok((Arc::new(storage), Guard::Claim(place)));
     }
     let storage = LocalStorage::open(&config.storage.local.path)?;
     let lock = storage.lock_path()?;
-    Ok((Arc::new(storage), Some(lock)))
+    Ok((Arc::new(storage), Guard::File(lock)))
 }
 
 fn options(config: &S3Config) -> S3Options {

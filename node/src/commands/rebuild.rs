@@ -15,8 +15,8 @@ pub(super) fn run(config: &Config) -> CommandResult {
         let (progress, cancel) = (Arc::new(Progress::default()), CancellationToken::new());
         let work = opened.rebuild(&progress, &cancel);
         let report = terminal::watched("rebuilding", Arc::clone(&progress), cancel.clone(), work).await;
-        opened.locked.catalog.close().await;
-        opened.locked.storage.end_term(opened.term()).await.map_err(opening::OpeningError::from)?;
+        opened.rooms.catalog.close().await;
+        opened.rooms.storage.end_term(opened.term()).await.map_err(opening::OpeningError::from)?;
         Ok::<_, super::CommandError>(report?)
     })?;
     println!(

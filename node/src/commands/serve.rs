@@ -1,5 +1,6 @@
 //! `serve`: one storage element over HTTP, until the process is told to stop.
 
+mod elected;
 mod ports;
 mod running;
 
@@ -15,17 +16,21 @@ use tokio_util::task::TaskTracker;
 use self::ports::Ports;
 use self::running::Running;
 use super::dev::Welcome;
-use super::opening::{self, OpeningError};
+use super::opening::{self, Opened, OpeningError};
 use super::{CommandError, CommandResult, metrics, runtime};
-use crate::config::Config;
+use crate::config::{Config, ElectionKind};
+use crate::election::Mastership;
 use crate::http::AppState;
 use crate::security::KeyStore;
+use crate::settling::TakenOver;
 use crate::telemetry::logs::{self, LogGuard};
 use crate::telemetry::metrics::Metrics;
 use crate::telemetry::otlp::Traces;
 
 /// How long operations past their intent may take to end after the last request has been answered.
 const DRAIN_PATIENCE: Duration = Duration::from_secs(10);
+/// How long until an element that could not be opened is tried again.
+const OPENING_PAUSE: Duration = Duration::from_secs(1);
 
 pub(super) fn run(config: &Config, welcome: Option<Welcome>) -> CommandResult {
     let guard = Arc::new(logs::init(&config.logging)?);
@@ -62,7 +67,7 @@ async fn serve(config: &Config, welcome: Option<Welcome>, guard: &Arc<LogGuard>)
     };
     let ports = Ports::open(config).await?;
     let address = ports.address();
-    let state = AppState::starting(ports::front(&process, &keys));
+    let state = AppState::starting(ports::front(&process, &keys, &ports));
     // Spans are sent until the last request has ended.
     let (last, exporting) = (CancellationToken::new(), TaskTracker::new());
     if let Some(export) = export {
@@ -71,7 +76,10 @@ async fn serve(config: &Config, welcome: Option<Welcome>, guard: &Arc<LogGuard>)
     process.tasks.spawn(keys.watch(process.stop.clone()));
     // Health answers from here on, however long the takeover takes; the API says RECOVERING.
     ports.serve(&process, &state);
-    let result = process.live(&state, signalled, address, welcome).await;
+    let result = match config.election.kind {
+        ElectionKind::Lock => process.live(&state, signalled, address, welcome).await,
+        ElectionKind::Lease => elected::live(&process, &state, signalled, address).await,
+    };
     process.stop.cancel();
     process.tasks.close();
     if tokio::time::timeout(DRAIN_PATIENCE, process.tasks.wait()).await.is_err() {
@@ -94,7 +102,7 @@ impl Process<'_> {
     ) -> Result<(), CommandError> {
         tracing::info!(%address, "listening: the element is being opened");
         tokio::pin!(signalled);
-        let running = tokio::select! {
+        let (running, taken_over) = tokio::select! {
             running = self.open(state) => running?,
             // Taking over may be broken off anywhere: the next start does it again.
             signal = &mut signalled => {
@@ -109,7 +117,7 @@ impl Process<'_> {
             signal = &mut signalled => signal,
             // Without the lock another process may begin: this one must not go on.
             lost = &mut ended => return Err(lost.into()),
-            result = running.recover(&self.stop) => {
+            result = running.recover(&taken_over, &self.stop) => {
                 result?;
                 if let Some(welcome) = welcome {
                     println!("{}", welcome.text(address));
@@ -125,13 +133,28 @@ impl Process<'_> {
         Ok(())
     }
 
-    async fn open(&self, state: &AppState) -> Result<Running, OpeningError> {
-        let opened = opening::open(self.config, opening::lock(self.config).await?, &self.metrics).await?;
+    async fn open(&self, state: &AppState) -> Result<(Running, TakenOver), OpeningError> {
+        let opened = loop {
+            let error = match self.try_open().await {
+                Ok(opened) => break opened,
+                Err(error) => error,
+            };
+            // Whoever runs this would only start it again, after ever longer pauses.
+            let Some(missing) = error.missing(self.config) else { return Err(error) };
+            tracing::warn!(%error, "the element cannot be opened yet; it is tried again");
+            state.waits_for(missing);
+            tokio::time::sleep(OPENING_PAUSE).await;
+        };
         self.metrics.takeover();
-        let running = Running::begin(self, opened).await?;
+        let term = Some(opened.term());
+        let running = Running::begin(self, Arc::clone(&opened.rooms), opened.taken_over.file.clone(), term).await?;
         state.front().authenticator.serves(running.element_id());
-        state.open(running.services(self));
-        Ok(running)
+        state.open(running.services(self, Mastership::default()));
+        Ok((running, opened.taken_over))
+    }
+
+    async fn try_open(&self) -> Result<Opened, OpeningError> {
+        opening::open(self.config, opening::lock(self.config).await?, &self.metrics).await
     }
 }
 

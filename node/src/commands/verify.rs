@@ -37,24 +37,25 @@ pub(super) fn run(config: &Config, args: &VerifyArgs) -> CommandResult {
 
 async fn look(config: &Config, args: &VerifyArgs) -> Result<VerifyReport, CommandError> {
     let locked = opening::lock(config).await?;
-    let (locked, repair) = if args.repair {
-        let opened = opening::open(config, locked, &super::metrics()?).await?;
-        let term = opened.term();
-        (opened.locked, Some(term))
+    // Held until the end, with the lock.
+    let (storage, catalog) = (Arc::clone(&locked.storage), Arc::clone(&locked.catalog));
+    let _election = Arc::clone(&locked.election);
+    let repair = if args.repair {
+        Some(opening::open(config, locked, &super::metrics()?).await?.term())
     } else {
-        locked.catalog.migrate().await.map_err(opening::OpeningError::from)?;
-        (locked, None)
+        catalog.migrate().await.map_err(opening::OpeningError::from)?;
+        None
     };
     let options = VerifyOptions { deep: args.deep, repair, bytes_per_second: 0, since: None };
     let (progress, cancel) = (Arc::new(Progress::default()), CancellationToken::new());
     let mut tell = |finding: Finding| eprintln!("{}: {}", finding.path, finding.message);
     // No node runs: nobody else writes.
     let alone = KeyLocks::default();
-    let work = verify(&locked.storage, &locked.catalog, &alone, options, &progress, &cancel, &mut tell);
+    let work = verify(&storage, &catalog, &alone, options, &progress, &cancel, &mut tell);
     let report = terminal::watched("verifying", Arc::clone(&progress), cancel.clone(), work).await;
-    locked.catalog.close().await;
+    catalog.close().await;
     if let Some(term) = repair {
-        locked.storage.end_term(term).await.map_err(opening::OpeningError::from)?;
+        storage.end_term(term).await.map_err(opening::OpeningError::from)?;
     }
     Ok(report?)
 }

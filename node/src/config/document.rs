@@ -2,9 +2,8 @@
 
 use std::fmt::Write as _;
 
-use super::reader::KeyDoc;
+use super::keys;
 use super::sources::variable_of;
-use super::{NOT_YET, keys};
 
 const INTRODUCTION: &str = "# Configuration
 
@@ -36,11 +35,10 @@ pub fn page() -> String {
         let default = doc.default.map_or("—".to_owned(), |default| format!("`{default}`"));
         let _ = writeln!(
             page,
-            "| `{}` | `{}` | {default} | {}{} |",
+            "| `{}` | `{}` | {default} | {} |",
             doc.key,
             variable_of(doc.key),
             doc.meaning.replace('|', "\\|"),
-            not_yet(&doc)
         );
     }
     let _ = write!(page, "\n## A file to begin with\n\n```yaml\n{}```\n", sample());
@@ -51,7 +49,7 @@ pub fn page() -> String {
 pub fn sample() -> String {
     let mut sample = String::new();
     let mut open: Vec<&str> = Vec::new();
-    for doc in keys().iter().filter(|doc| not_yet(doc).is_empty()) {
+    for doc in &keys() {
         let mut levels: Vec<&str> = doc.key.split('.').collect();
         let Some(name) = levels.pop() else { continue };
         let same = open.iter().zip(&levels).take_while(|(a, b)| a == b).count();
@@ -73,8 +71,4 @@ pub fn sample() -> String {
 
 fn section_of(key: &str) -> &str {
     key.split_once('.').map_or(key, |(section, _)| section)
-}
-
-fn not_yet(doc: &KeyDoc) -> &'static str {
-    if NOT_YET.iter().any(|(section, _)| doc.key.starts_with(section)) { " Not in this version." } else { "" }
 }

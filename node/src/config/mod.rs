@@ -20,10 +20,8 @@ pub use sections::*;
 pub use sources::{CONFIG_FILE_VARIABLE, Source, variable_of};
 
 use reader::{KeyDoc, Reader};
+use sections::collide;
 use sources::Sources;
-
-/// What this version knows but cannot do yet, by the keys that would ask for it.
-const NOT_YET: [(&str, &str); 1] = [("peer.", "the peer port")];
 
 /// The whole configuration.
 #[derive(Clone, Debug)]
@@ -32,8 +30,8 @@ pub struct Config {
     pub element: ElementConfig,
     /// Where the API is served.
     pub server: ServerConfig,
-    /// Where nodes and the operator speak to this node.
-    pub peer: PeerConfig,
+    /// Where nodes and the operator speak to this node; `None`: nowhere.
+    pub peer: Option<PeerConfig>,
     /// The certificate of the API.
     pub tls: TlsConfig,
     /// How tokens are checked.
@@ -72,7 +70,6 @@ impl Config {
         let known: BTreeSet<&'static str> = keys().iter().map(|doc| doc.key).collect();
         let mut reader = Reader::new(Sources::gather(file, &env, &known));
         let mut config = Self::read(&mut reader);
-        check_available(&mut reader, config.election.kind);
         check_together(&mut reader, &config);
         if reader.problems.is_empty() {
             config.items = reader.items;
@@ -80,6 +77,11 @@ impl Config {
         }
         reader.problems.sort_by(|a, b| a.key.cmp(&b.key));
         Err(ConfigErrors { problems: reader.problems })
+    }
+
+    /// The mode that the real one is compared with: none where an operator decides it.
+    pub fn compared_mode(&self) -> Option<storage_element_crds::Mode> {
+        self.element.mode.filter(|_| self.election.kind == ElectionKind::Lock)
     }
 
     /// Every key with its value and source, those without a value too; secrets are masked.
@@ -116,24 +118,40 @@ fn keys() -> Vec<KeyDoc> {
     reader.docs
 }
 
-fn check_available(r: &mut Reader, election: ElectionKind) {
-    for KeyDoc { key, .. } in r.docs.clone() {
-        if let Some((_, what)) = NOT_YET.iter().find(|(section, _)| key.starts_with(section) && r.is_set(key)) {
-            r.wrong(key, format!("{what} is not available in this version: remove the key"));
-        }
-    }
-    if election == ElectionKind::Lease {
-        r.wrong("election.kind", "the Lease is not available in this version: use lock");
-    }
-}
-
 /// What each section cannot see by itself.
 fn check_together(r: &mut Reader, config: &Config) {
+    let election = &config.election;
+    if election.kind == ElectionKind::Lease && election.replicas > 1 && config.database.postgres.is_none() {
+        r.wrong(
+            "database.postgres.url",
+            "is needed with election.kind = lease and election.replicas > 1: nodes on several machines cannot share an \
+             SQLite file",
+        );
+    }
+    if election.kind == ElectionKind::Lock && election.replicas > 1 {
+        r.wrong(
+            "election.replicas",
+            "must be 1 with election.kind = lock: several nodes need a Lease to agree on a master",
+        );
+    }
     if config.storage.s3.as_ref().is_some_and(|s3| s3.allow_unconditional) && config.election.replicas > 1 {
         r.wrong(
             "storage.s3.allow_unconditional",
             "is for one node: with election.replicas > 1 use a store that honours conditional writes",
         );
+    }
+    let many = config.election.kind == ElectionKind::Lease && config.election.replicas > 1;
+    if many && !PeerConfig::KEYS.iter().any(|key| r.is_set(key)) {
+        r.wrong(
+            "peer.listen",
+            "set all keys of peer: with several replicas a standby passes writes on through this port",
+        );
+    }
+    if let Some(peer) = &config.peer {
+        let others = [Some(config.server.listen), config.server.admin_listen];
+        if others.into_iter().flatten().any(|other| collide(peer.listen, other)) {
+            r.wrong("peer.listen", "is the same as a port of server: choose another one");
+        }
     }
 }
 

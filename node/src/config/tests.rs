@@ -2,8 +2,15 @@
 
 use std::path::PathBuf;
 
-use super::{Config, ConfigErrors, page, sample};
+use super::{Config, ConfigErrors, ElectionKind, page, sample};
 
+const PEER: [(&str, &str); 5] = [
+    ("SE_PEER__LISTEN", "0.0.0.0:8443"),
+    ("SE_PEER__ADVERTISE", "files-0.files-headless.prod.svc:8443"),
+    ("SE_PEER__CERT_FILE", "/peer/tls.crt"),
+    ("SE_PEER__KEY_FILE", "/peer/tls.key"),
+    ("SE_PEER__CA_FILE", "/peer/ca.crt"),
+];
 const LEAST: [(&str, &str); 2] = [("SE_STORAGE__LOCAL__PATH", "/data"), ("SE_AUTH__JWT__KEYS", "/keys/jwks.json")];
 
 fn load(file: Option<&str>, env: &[(&str, &str)]) -> Result<Config, ConfigErrors> {
@@ -117,15 +124,17 @@ fn contradictions_are_found() {
 }
 
 #[test]
-fn what_is_not_there_yet_is_refused_by_name() {
-    for (variable, value, key) in
-        [("SE_ELECTION__KIND", "lease", "election.kind"), ("SE_PEER__LISTEN", "0.0.0.0:8443", "peer.listen")]
-    {
-        let errors = with(&[(variable, value)]).unwrap_err();
-        assert_eq!(errors.problems.len(), 1);
-        assert_eq!(errors.problems[0].key, key);
-        assert!(errors.to_string().contains("not available in this version"), "{errors}");
-    }
+fn a_lease_has_a_name_and_several_nodes_have_a_server() {
+    let lease = [("SE_ELECTION__KIND", "lease")];
+    assert_eq!(wrong(with(&lease)), ["election.lease_name", "election.namespace"]);
+    let named = [lease[0], ("SE_ELECTION__NAMESPACE", "n"), ("SE_ELECTION__LEASE_NAME", "l")];
+    assert_eq!(with(&named).unwrap().election.kind, ElectionKind::Lease);
+    let several = [&named[..], &[("SE_ELECTION__REPLICAS", "2")]].concat();
+    assert_eq!(wrong(with(&several)), ["database.postgres.url", "peer.listen"]);
+    let server = [&several[..], &PEER, &[("SE_DATABASE__POSTGRES__URL", "postgres://se@localhost/se")]].concat();
+    let config = with(&[&server[..], &[("SE_ELEMENT__MODE", "rw")]].concat()).unwrap();
+    assert_eq!(config.compared_mode(), None, "an operator decides it");
+    assert_eq!(wrong(with(&[("SE_ELECTION__REPLICAS", "2")])), ["election.replicas"]);
 }
 
 #[test]
@@ -137,6 +146,26 @@ fn a_bucket_takes_the_place_of_the_folder() {
     assert!(keys.iter().any(|key| key == "storage.s3.allow_unconditional"), "{keys:?}");
     let keys = wrong(load(None, &[&bucket[..], &[("SE_STORAGE__S3__ACCESS_KEY_ID_FILE", "/id")]].concat()));
     assert_eq!(keys.len(), 1, "{keys:?}");
+}
+
+#[test]
+fn the_peer_port_is_set_as_a_whole() {
+    assert!(with(&[]).unwrap().peer.is_none());
+    let peer = with(&PEER).unwrap().peer.unwrap();
+    assert_eq!(peer.advertise, "files-0.files-headless.prod.svc:8443");
+    assert_eq!((peer.listen.port(), peer.ca_file), (8443, PathBuf::from("/peer/ca.crt")));
+    let keys = ["peer.advertise", "peer.ca_file", "peer.cert_file", "peer.key_file", "peer.listen"];
+    for (index, (name, _)) in PEER.iter().enumerate() {
+        let missing = format!("peer.{}", name.trim_start_matches("SE_PEER__").to_lowercase());
+        let alone: Vec<_> = PEER[index..=index].to_vec();
+        assert_eq!(wrong(with(&alone)), keys.iter().filter(|key| **key != missing).copied().collect::<Vec<_>>());
+        let without: Vec<_> = PEER.iter().filter(|(other, _)| other != name).copied().collect();
+        assert_eq!(wrong(with(&without)), [missing]);
+    }
+    let with_peer = |change: (&'static str, &'static str)| with(&[&PEER[..], &[change]].concat());
+    assert_eq!(wrong(with_peer(("SE_SERVER__LISTEN", "127.0.0.1:8443"))), ["peer.listen"]);
+    assert_eq!(wrong(with_peer(("SE_SERVER__ADMIN_LISTEN", "0.0.0.0:8443"))), ["peer.listen"]);
+    assert_eq!(wrong(with_peer(("SE_PEER__ADVERTISE", "files-0"))), ["peer.advertise"]);
 }
 
 #[test]

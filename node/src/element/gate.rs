@@ -80,6 +80,11 @@ impl Gate {
         self.door.borrow().clone()
     }
 
+    /// Follows how it stands.
+    pub fn watch(&self) -> watch::Receiver<Door> {
+        self.door.subscribe()
+    }
+
     /// Lets writes of `term` in.
     pub fn open(&self, term: Term) {
         self.door.send_replace(Door::Open(term));

@@ -31,6 +31,28 @@ pub struct Health {
     pub election: PartHealth,
 }
 
+/// A part without which an element cannot be opened.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Missing {
+    /// The catalog cannot be reached, and why.
+    Database(String),
+    /// The storage cannot be reached, and why.
+    Storage(String),
+}
+
+impl Health {
+    /// Of an element that is being opened, or cannot be yet for want of a part.
+    pub fn starting(missing: Option<Missing>) -> Self {
+        let part = || PartHealth::bad("the node is starting");
+        let health = Self { database: part(), storage: part(), mode: part(), election: part() };
+        match missing {
+            Some(Missing::Database(why)) => Self { database: PartHealth::bad(why), ..health },
+            Some(Missing::Storage(why)) => Self { storage: PartHealth::bad(why), ..health },
+            None => health,
+        }
+    }
+}
+
 impl PartHealth {
     /// A part that works.
     pub fn good(message: impl Into<String>) -> Self {
@@ -64,13 +86,18 @@ impl Element {
             return PartHealth::bad(reason);
         }
         // In a sealed mode nothing is ever written, not even to see whether it could be.
-        match tokio::time::timeout(PATIENCE, self.storage.probe(self.mode().is_writable())).await {
+        match tokio::time::timeout(PATIENCE, self.storage.probe(self.writes_here())).await {
             Ok(Ok(())) => PartHealth::good("answers"),
             // Updating, deleting and reading go on when the volume is full; uploads say so themselves.
             Ok(Err(crate::storage::StorageError::Full { .. })) => PartHealth::good("full: takes no new files"),
             Ok(Err(error)) => PartHealth::bad(error.to_string()),
             Err(_) => PartHealth::bad("has not answered within 2 s"),
         }
+    }
+
+    /// Whether this node is one that writes: only there is it worth to know whether it could.
+    fn writes_here(&self) -> bool {
+        self.mode().is_writable() && self.election.role() != crate::election::Role::Standby
     }
 
     fn mode_health(&self) -> PartHealth {
@@ -90,6 +117,15 @@ impl Element {
             crate::election::Role::Standby => "standby",
             crate::election::Role::Standalone => "standalone",
         };
+        if matches!(self.gate().door(), Door::Closed { reason: Closed::Stopping, .. }) {
+            return PartHealth::bad("stopping");
+        }
+        if self.election.role() == crate::election::Role::Standby {
+            return match self.election.master() {
+                Some(master) => PartHealth::good(format!("standby; the master is {master}")),
+                None => PartHealth::good("standby; there is no master now"),
+            };
+        }
         match self.gate().door() {
             Door::Open(term) => PartHealth::good(format!("{role}, term {}", term.epoch)),
             Door::Closed { .. } if self.catalog_trusted() && !self.mode().is_writable() => PartHealth::good(role),

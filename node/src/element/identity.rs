@@ -84,12 +84,19 @@ pub fn judge(storage: StorageFound, catalog: CatalogFound, adoption: Adoption, e
     }
     match (storage, catalog) {
         (StorageFound::Empty, CatalogFound::Empty) => Verdict::Create { rebuild: false },
-        (StorageFound::FilesOnly, CatalogFound::Empty) => Verdict::Create { rebuild: true },
+        (StorageFound::FilesOnly, CatalogFound::Empty) if adoption == Adoption::Always => {
+            Verdict::Create { rebuild: true }
+        }
+        (StorageFound::FilesOnly, CatalogFound::Empty) => Verdict::Refuse(
+            "the storage holds files without .element/element.json, and the catalog is empty: if they are to be taken \
+             over, set element.adopt"
+                .to_owned(),
+        ),
         (StorageFound::Element(found), CatalogFound::Empty) => match adoption {
             Adoption::Always => Verdict::Adopt,
             Adoption::Only(Some(id)) if id == found.element_id => Verdict::Adopt,
             Adoption::Only(_) => Verdict::Refuse(format!(
-                "the storage holds element {}, but the catalog is empty: if it is to be taken over, name it in \
+                "the storage holds element {}, but the catalog is empty: if it is to be taken over, set \
                  element.adopt",
                 found.element_id
             )),

@@ -1,6 +1,7 @@
 //! What is true of the element as a whole: identity, mode, term, capacity, and whether it takes writes now.
 
 mod capacity;
+mod elected;
 mod file;
 mod gate;
 mod health;
@@ -20,10 +21,11 @@ use storage_element_crds::Mode;
 use tokio::sync::Notify;
 use uuid::Uuid;
 
+use self::elected::settling;
 pub use capacity::{Capacity, CapacityRules, Level, Threshold};
 pub use file::{ELEMENT_SCHEMA_VERSION, ElementFile};
 pub use gate::{Closed, Door, Gate, Pass};
-pub use health::{Health, PartHealth};
+pub use health::{Health, Missing, PartHealth};
 pub use identity::{Adoption, CatalogFound, Found, StorageFound, Verdict, judge};
 pub use mode_change::{ModeAnswer, ModeChanges, ModeError, ModeRequest};
 pub use retention::{Kept, RetentionRules};
@@ -75,6 +77,10 @@ struct State {
     file: ElementFile,
     term: Option<Term>,
     transition: Option<(Transition, Option<Timestamp>)>,
+    /// The last term there was, in a mode where every node is equal and none is in a term of its own.
+    shared: Option<Term>,
+    /// Rises with every change that this node makes itself.
+    changes: u64,
 }
 
 /// The element as this node serves it.
@@ -93,6 +99,8 @@ pub struct Element {
     catalog_trusted: AtomicBool,
     distrusted: Notify,
     has_recovered: AtomicBool,
+    /// The catalog does not hold all files yet.
+    needs_rebuild: AtomicBool,
 }
 
 /// What an element is served with.
@@ -112,14 +120,20 @@ pub struct ElementParts {
 }
 
 impl Element {
-    /// An element whose term has begun and whose interrupted operations are not settled yet: its gate is closed.
-    pub fn new(parts: ElementParts, file: ElementFile, term: Term) -> Self {
+    /// An element whose gate is closed: its term has begun and its interrupted operations are not settled yet, or this
+    /// node is in no term.
+    pub fn new(parts: ElementParts, file: ElementFile, term: impl Into<Option<Term>>) -> Self {
+        let term = term.into();
+        let closed = match term {
+            Some(_) => settling(),
+            None => Closed::NotMaster("it has not been elected".to_owned()),
+        };
         Self {
             storage: parts.storage,
             catalog: parts.catalog,
             election: parts.election,
-            gate: Gate::new(Closed::Recovering("interrupted operations are being settled".to_owned())),
-            state: RwLock::new(State { file, term: Some(term), transition: None }),
+            gate: Gate::new(closed),
+            state: RwLock::new(State { file, term, transition: None, shared: None, changes: 0 }),
             configured_mode: parts.configured_mode,
             rules: parts.rules,
             retention: parts.retention,
@@ -128,6 +142,7 @@ impl Element {
             catalog_trusted: AtomicBool::new(false),
             distrusted: Notify::new(),
             has_recovered: AtomicBool::new(false),
+            needs_rebuild: AtomicBool::new(false),
         }
     }
 
@@ -141,12 +156,21 @@ impl Element {
             mode_changed_at: state.file.mode_changed_at,
             configured_mode: self.configured_mode,
             epoch: state.file.epoch,
-            role: self.election.role(),
-            master: Some(self.election.holder()),
+            role: self.role_in(state.file.mode),
+            master: self.election.master(),
             transition: state.transition.clone(),
             last_transition_id: state.file.last_transition_id.clone(),
             last_rollback_id: state.file.last_rollback_id.clone(),
         }
+    }
+
+    /// What this node is. In a mode without writes every node is equal.
+    pub fn role(&self) -> Role {
+        self.role_in(self.mode())
+    }
+
+    fn role_in(&self, mode: Mode) -> Role {
+        if mode.is_writable() { self.election.role() } else { Role::Standalone }
     }
 
     /// The mode in force.
@@ -161,17 +185,32 @@ impl Element {
 
     /// `element.json` was replaced by this.
     pub(super) fn set_file(&self, file: ElementFile) {
-        self.state.write().file = file;
+        let mut state = self.state.write();
+        state.file = file;
+        state.changes += 1;
     }
 
     /// A mode change has begun, holds the door until a moment, or has ended.
     pub(super) fn set_transition(&self, transition: Option<(Transition, Option<Timestamp>)>) {
-        self.state.write().transition = transition;
+        let mut state = self.state.write();
+        state.transition = transition;
+        state.changes += 1;
     }
 
     /// The term this node is master in, if it is.
     pub fn term(&self) -> Option<Term> {
         self.state.read().term
+    }
+
+    /// The term in which a job may correct the cache: this node's own, or in a mode without a master the last there was.
+    pub fn term_of_jobs(&self) -> Option<Term> {
+        let state = self.state.read();
+        state.term.or(state.shared)
+    }
+
+    /// Who may write.
+    pub fn election(&self) -> &Arc<dyn Election> {
+        &self.election
     }
 
     /// The gate every write passes.
@@ -211,15 +250,10 @@ impl Element {
     pub fn recovered(&self) {
         self.catalog_trusted.store(true, Ordering::Release);
         self.has_recovered.store(true, Ordering::Release);
+        self.needs_rebuild.store(false, Ordering::Release);
         if let (Some(term), true) = (self.term(), self.mode().is_writable()) {
             self.gate.open(term);
         }
-    }
-
-    /// This node's term is over: no writes any more, running ones end.
-    pub fn step_down(&self, reason: &str) {
-        tracing::error!(reason, "this node is no longer the master: it takes no writes any more");
-        self.gate.close(Closed::NotMaster(reason.to_owned()), true);
     }
 
     /// How full it is, what is promised to uploads counted as taken.

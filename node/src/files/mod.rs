@@ -141,7 +141,12 @@ impl Inner {
         if let Some(reason) = self.storage.broken() {
             return Err(FileError::StorageUnavailable(reason));
         }
-        self.element.gate().enter().map_err(closed)
+        let pass = self.element.gate().enter().map_err(closed)?;
+        // A process that was frozen may not have noticed yet that its time is over.
+        match self.election.check() {
+            Ok(()) => Ok(pass),
+            Err(lost) => Err(FileError::NotMaster(lost.0)),
+        }
     }
 }
 

@@ -179,7 +179,7 @@ impl Inner {
             IntentVerdict::Accepted => {}
             IntentVerdict::TermOver => {
                 let reason = format!("term {} is over: a successor has begun", term.epoch);
-                self.element.step_down(&reason);
+                self.element.step_down(term, &reason);
                 return Err(FileError::NotMaster(reason));
             }
             IntentVerdict::ModeRefuses(mode) => {
@@ -199,14 +199,19 @@ impl Inner {
     async fn publish(&self, operation: &Operation, change: Change, points: &Points) -> Result<(), PublishError> {
         let early = |error| PublishError { committed: false, error };
         injected_storage(points.after_intent).map_err(early)?;
+        let term = operation.pass.term();
+        // It may have come in during a term of this very process that is over.
+        if self.element.term() != Some(term) {
+            return Err(early(StorageError::TermOver { term }));
+        }
         if let Err(lost) = self.election.check() {
-            self.element.step_down(&lost.0);
-            return Err(early(StorageError::TermOver { term: operation.pass.term() }));
+            self.element.step_down(term, &lost.0);
+            return Err(early(StorageError::TermOver { term }));
         }
         match change {
             Change::New(file) => file.publish().await,
             Change::Attr { before, .. } => {
-                self.storage.publish_attr(operation.pass.term(), operation.intent.transaction_id, &before).await
+                self.storage.publish_attr(term, operation.intent.transaction_id, &before).await
             }
         }
     }
@@ -222,7 +227,7 @@ impl Inner {
             return Some(unknown(&refused.error));
         }
         if matches!(refused.error, StorageError::TermOver { .. }) {
-            self.element.step_down("its term is over in the storage");
+            self.element.step_down(operation.pass.term(), "its term is over in the storage");
             return Some(refused.error.into());
         }
         let settled = self.settler.settle_ended(operation.pass.term(), &operation.intent).await;
@@ -278,7 +283,7 @@ impl Inner {
                     return;
                 }
                 Ok(CommitVerdict::TermOver) => {
-                    self.element.step_down("a successor has begun");
+                    self.element.step_down(operation.pass.term(), "a successor has begun");
                     if let Some(answer) = answer.take() {
                         let _ = answer.send(unknown("a successor has taken over and settles it".to_owned()));
                     }

@@ -7,6 +7,7 @@ use uuid::Uuid;
 
 use super::{FileError, FileResult, Files, Inner};
 use crate::catalog::CatalogError;
+use crate::election::Role;
 use crate::model::{AttrFile, FileQuery, FileRow, FileStatus, Page, Timestamp};
 use crate::storage::{DataStream, StorageError};
 use crate::telemetry::metrics::CacheLookup;
@@ -111,6 +112,10 @@ impl Inner {
             return row;
         }
         let row = FileRow { attr: *attr, cached_at: now, damaged: false, ..row };
+        // A standby that froze in the middle would keep the master from the row.
+        if self.election.role() == Role::Standby {
+            return row;
+        }
         if let Err(error) = self.catalog.refresh(row.clone()).await {
             tracing::debug!(%error, "a row past its time to live could not be refreshed");
         }

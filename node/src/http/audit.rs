@@ -21,6 +21,7 @@ struct Found {
     caller: OnceLock<Caller>,
     file_id: OnceLock<Uuid>,
     details: OnceLock<String>,
+    passed_on: OnceLock<()>,
 }
 
 impl Trail {
@@ -35,6 +36,13 @@ impl Trail {
     pub fn note_details(extensions: &Extensions, details: String) {
         if let Some(trail) = extensions.get::<Self>() {
             let _ = trail.0.details.set(details);
+        }
+    }
+
+    /// Notes that the master has answered: the line is its own to write.
+    pub fn note_passed_on(extensions: &Extensions) {
+        if let Some(trail) = extensions.get::<Self>() {
+            let _ = trail.0.passed_on.set(());
         }
     }
 
@@ -85,6 +93,10 @@ pub fn begin(route: &str, request: &mut Request) -> Option<Audit> {
 impl Audit {
     /// It has ended, with this error if it was not done.
     pub fn end(mut self, error: Option<&ApiError>) {
+        if self.trail.0.passed_on.get().is_some() {
+            self.ended = true;
+            return;
+        }
         let outcome = match error {
             None => Outcome::Done,
             Some(error) if error.code() == Code::OutcomeUnknown => Outcome::Unknown,

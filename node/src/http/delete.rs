@@ -1,12 +1,13 @@
 //! `DELETE /files/{id}`.
 
-use axum::extract::{Request, State};
+use axum::extract::State;
 use axum::response::Response;
 use http::StatusCode;
 
 use super::caller::AsOperator;
 use super::conditions::{self, Validators, Verdict};
 use super::error::ApiResult;
+use super::forward::AtMasterByHead;
 use super::metadata::etag;
 use super::path::file_id;
 use super::state::AppState;
@@ -22,7 +23,7 @@ use crate::model::Attr;
 pub async fn delete(
     State(app): State<AppState>,
     AsOperator(caller): AsOperator,
-    request: Request,
+    AtMasterByHead(request): AtMasterByHead,
 ) -> ApiResult<Response> {
     let id = file_id(request.uri())?;
     let (method, headers) = (request.method(), request.headers());

@@ -13,13 +13,15 @@ use http::header::{
     AUTHORIZATION, CACHE_CONTROL, CONNECTION, CONTENT_SECURITY_POLICY, CONTENT_TYPE, EXPECT, HOST, ORIGIN,
     REFERRER_POLICY, X_CONTENT_TYPE_OPTIONS,
 };
-use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, Uri, Version};
+use http::{HeaderMap, HeaderValue, Method, StatusCode, Uri, Version};
 use http_body::Body as _;
 use tracing::Instrument as _;
 
+use super::arrival::{self, Port};
 use super::audit;
 use super::error::{ApiError, ApiResult, Code};
 use super::limits::URI_LIMIT_BYTES;
+use super::passage::{Passage, TRACEPARENT};
 use super::received::{self, Unread};
 use super::request_id::{RequestId, X_REQUEST_ID};
 use super::state::{AppState, Front};
@@ -27,25 +29,30 @@ use crate::telemetry::metrics::NO_ROUTE;
 use crate::telemetry::otlp::FinishedRequest;
 use crate::telemetry::request_span;
 
-const TRACEPARENT: HeaderName = HeaderName::from_static("traceparent");
 /// Answers are data: nothing in them may run, load or be framed.
 const NOTHING_RUNS: HeaderValue = HeaderValue::from_static("default-src 'none'; frame-ancestors 'none'");
 
 /// The layer around the router.
-pub async fn front(State(app): State<AppState>, mut request: Request, next: Next) -> Response {
+pub async fn front(State((app, port)): State<(AppState, Port)>, mut request: Request, next: Next) -> Response {
     let begun = Instant::now();
     let front = app.front();
     let id = RequestId::of(request.headers());
     let traceparent = request.headers().get(TRACEPARENT).and_then(|value| value.to_str().ok());
     let trace = front.traces.continue_from(traceparent);
     let span = request_span(id.as_str(), &trace);
-    let about = About::of(&request);
+    let arrived = arrival::note(port, &mut request);
+    let about = About::of(&request, port);
     let unread = received::watch(&mut request, &front.metrics);
     let audit = audit::begin(about.route(), &mut request);
+    if audit.is_some() && front.forwarder.is_some() {
+        request.extensions_mut().insert(Passage { request_id: id.clone(), trace: trace.clone() });
+    }
 
     let mut response = async {
-        let answer = match check_head(&request, front) {
-            Ok(()) if front.cors.is_preflight(&about.method, request.headers()) => preflight(front, request.headers()),
+        let answer = match arrived.and_then(|()| check_head(&request, front)) {
+            Ok(()) if about.may_be_a_page() && front.cors.is_preflight(&about.method, request.headers()) => {
+                preflight(front, request.headers())
+            }
             Ok(()) => match AssertUnwindSafe(next.run(request)).catch_unwind().await {
                 Ok(response) => response,
                 // The panic's text is in the log already (the panic hook), and belongs nowhere else.
@@ -76,6 +83,7 @@ pub async fn front(State(app): State<AppState>, mut request: Request, next: Next
 
 /// What is still wanted of a request after the handler has taken it.
 struct About {
+    port: Port,
     method: Method,
     version: Version,
     uri: Uri,
@@ -85,8 +93,9 @@ struct About {
 }
 
 impl About {
-    fn of(request: &Request) -> Self {
+    fn of(request: &Request, port: Port) -> Self {
         Self {
+            port,
             method: request.method().clone(),
             version: request.version(),
             uri: request.uri().clone(),
@@ -103,6 +112,11 @@ impl About {
 
     fn finished(&self, status: StatusCode, took: Duration) -> FinishedRequest<'_> {
         FinishedRequest { method: &self.method, route: self.route(), path: self.uri.path(), status, took }
+    }
+
+    /// Whether a browser may have sent it: none reaches the peer port.
+    fn may_be_a_page(&self) -> bool {
+        self.port == Port::Public
     }
 
     /// Downloads count their bytes themselves, as they are sent.
@@ -164,7 +178,7 @@ fn write_headers(response: &mut Response, front: &Front, about: &About, id: &Req
     if about.has_token || about.uri.path().starts_with("/api/") {
         headers.insert(CACHE_CONTROL, HeaderValue::from_static("private, no-cache"));
     }
-    if front.cors.is_on() {
+    if about.may_be_a_page() && front.cors.is_on() {
         front.cors.answer(about.origin.as_ref(), headers);
     }
     // What is left of the body would be taken for the next request: this connection ends here (RFC 9112 §9.3).

@@ -75,7 +75,7 @@ pub async fn ready(State(app): State<AppState>) -> ApiResult<Response> {
     let keys = app.front().authenticator.keys().status();
     let Health { database, storage, mode, election } = match app.services() {
         Ok(services) => services.element.health().await,
-        Err(_) => starting(),
+        Err(_) => Health::starting(app.missing()),
     };
     let all = [&database, &storage, &keys, &mode, &election].iter().all(|part| part.ok);
     let parts = Parts {
@@ -87,9 +87,4 @@ pub async fn ready(State(app): State<AppState>) -> ApiResult<Response> {
     };
     let (code, status) = if all { (StatusCode::OK, "ready") } else { (StatusCode::SERVICE_UNAVAILABLE, "unready") };
     reply::json_with(code, &Ready { status, parts })
-}
-
-fn starting() -> Health {
-    let part = || PartHealth { ok: false, message: "the node is starting".to_owned() };
-    Health { database: part(), storage: part(), mode: part(), election: part() }
 }

@@ -116,7 +116,7 @@ pub async fn info(State(app): State<AppState>) -> ApiResult<Response> {
         allowed_operations: view.mode.allowed_operations().map(storage_element_crds::Operation::as_str).collect(),
         capacity: capacity.into(),
         created_at: view.created_at,
-        seconds_since_renewal: None,
+        seconds_since_renewal: services.element.election().since_renewal().map(|since| since.as_secs_f64()),
         files,
         retention: retention.map(|summary| RetentionInfo::of(summary, minimum_days)),
     })

@@ -9,6 +9,7 @@ use super::audit::Trail;
 use super::caller::AsOperator;
 use super::delete::precheck;
 use super::error::ApiResult;
+use super::forward::AtMaster;
 use super::metadata;
 use super::object::{Members, REASON_LIMIT};
 use super::path::file_id;
@@ -26,7 +27,11 @@ use crate::security::Caller;
         headers(("ETag" = String), ("Last-Modified" = String))
     )),
 )]
-pub async fn set(State(app): State<AppState>, AsOperator(caller): AsOperator, request: Request) -> ApiResult<Response> {
+pub async fn set(
+    State(app): State<AppState>,
+    AsOperator(caller): AsOperator,
+    AtMaster(request): AtMaster,
+) -> ApiResult<Response> {
     change(&app, &caller, request, true).await
 }
 
@@ -43,7 +48,7 @@ pub async fn set(State(app): State<AppState>, AsOperator(caller): AsOperator, re
 pub async fn lift(
     State(app): State<AppState>,
     AsOperator(caller): AsOperator,
-    request: Request,
+    AtMaster(request): AtMaster,
 ) -> ApiResult<Response> {
     change(&app, &caller, request, false).await
 }

@@ -33,7 +33,7 @@ async fn gather(services: &Services) -> Scrape {
     let catalog = &services.catalog;
     let (capacity, totals, wal) =
         tokio::join!(services.element.capacity(), soon(catalog.totals()), soon(catalog.wal_pending()));
-    let counters = catalog.counters();
+    let (counters, election) = (catalog.counters(), services.element.election());
     let age = |began: Timestamp| {
         u64::try_from(Timestamp::now().micros().saturating_sub(began.micros()) / 1_000_000).unwrap_or(0)
     };
@@ -48,6 +48,8 @@ async fn gather(services: &Services) -> Scrape {
         mode: Some(view.mode.as_str()),
         master: Some(view.mode.is_writable() && view.role != Role::Standby),
         epoch: Some(view.epoch),
+        lease_renewals: election.renewals().map(Vec::from).unwrap_or_default(),
+        lease_seconds_since_renewal: election.since_renewal().map(|since| since.as_secs_f64()),
         capacity: Some(CapacityNumbers {
             total: capacity.total,
             used: capacity.used,

@@ -5,6 +5,7 @@
 //! existence, retention, preconditions, the act.
 
 mod admin;
+mod arrival;
 mod audit;
 mod body;
 mod caller;
@@ -18,6 +19,7 @@ mod download;
 mod error;
 mod etag;
 mod fields;
+mod forward;
 mod front;
 mod health;
 mod info;
@@ -29,6 +31,7 @@ mod metrics_page;
 mod multipart;
 mod object;
 mod openapi;
+mod passage;
 mod patch;
 mod path;
 mod query;
@@ -42,17 +45,19 @@ mod schema;
 mod server;
 mod soon;
 mod state;
+mod timer;
 mod tls;
 mod upload;
 
 pub use cors::Cors;
 pub use error::{ApiError, ApiResult, Code};
+pub use forward::{Forwarder, Patience};
 pub use limits::{Limits, URI_LIMIT_BYTES};
 pub use openapi::openapi_json;
-pub use router::{Pages, pages_router, router};
+pub use router::{Pages, pages_router, peer_router, router};
 pub use server::{ClientAddress, serve};
 pub use state::{AppState, Front, Services};
-pub use tls::{TlsAcceptor, TlsError, pinned_client};
+pub use tls::{MutualTls, TlsAcceptor, TlsError, pinned_client};
 
 #[cfg(test)]
 mod tests;

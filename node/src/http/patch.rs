@@ -2,7 +2,7 @@
 //!
 //! Source of the rules: the product specification, `15-api`, Update.
 
-use axum::extract::{Request, State};
+use axum::extract::State;
 use axum::response::Response;
 use serde_json::{Map, Value};
 
@@ -11,6 +11,7 @@ use super::caller::AsUser;
 use super::delete::precheck;
 use super::error::{ApiError, ApiResult};
 use super::fields;
+use super::forward::AtMaster;
 use super::metadata;
 use super::path::file_id;
 use super::state::AppState;
@@ -35,7 +36,11 @@ const ACCEPTED: [&str; 2] = ["application/merge-patch+json", "application/json"]
         headers(("ETag" = String), ("Last-Modified" = String))
     )),
 )]
-pub async fn patch(State(app): State<AppState>, AsUser(caller): AsUser, request: Request) -> ApiResult<Response> {
+pub async fn patch(
+    State(app): State<AppState>,
+    AsUser(caller): AsUser,
+    AtMaster(request): AtMaster,
+) -> ApiResult<Response> {
     let limits = &app.front().limits;
     let (parts, body) = request.into_parts();
     expect_json(&parts.headers, &ACCEPTED, limits.body_bytes)?;

@@ -3,6 +3,7 @@
 use axum::routing::{MethodRouter, get, post, put};
 use axum::{Router, middleware};
 
+use super::arrival::Port;
 use super::error::{ApiError, Code};
 use super::front::front;
 use super::state::AppState;
@@ -74,17 +75,22 @@ pub(super) fn pages(pages: Pages) -> Vec<Route> {
     routes
 }
 
-/// The API with the pages that are served beside it.
+/// The API with the pages that are served beside it, for the public port.
 pub fn router(state: &AppState, beside: Pages) -> Router {
-    build(state, api(beside).into_iter().chain(pages(beside)))
+    build(state, Port::Public, api(beside).into_iter().chain(pages(beside)))
+}
+
+/// The API for the peer port: who gets here is believed about whom a request is from.
+pub fn peer_router(state: &AppState) -> Router {
+    build(state, Port::Peer, api(Pages::NONE))
 }
 
 /// The pages alone, for a port of their own.
 pub fn pages_router(state: &AppState, served: Pages) -> Router {
-    build(state, pages(served))
+    build(state, Port::Public, pages(served))
 }
 
-pub(super) fn build(state: &AppState, routes: impl IntoIterator<Item = Route>) -> Router {
+pub(super) fn build(state: &AppState, port: Port, routes: impl IntoIterator<Item = Route>) -> Router {
     routes
         .into_iter()
         .fold(Router::new(), |router, (path, methods)| router.route(path, methods))
@@ -92,6 +98,6 @@ pub(super) fn build(state: &AppState, routes: impl IntoIterator<Item = Route>) -
         .method_not_allowed_fallback(|| async {
             ApiError::new(Code::MethodNotAllowed, "this path has other methods: see the Allow header")
         })
-        .layer(middleware::from_fn_with_state(state.clone(), front))
+        .layer(middleware::from_fn_with_state((state.clone(), port), front))
         .with_state(state.clone())
 }

@@ -11,7 +11,7 @@ pub use finding::{Finding, FindingKind, VerifyReport};
 pub use gc::{Expire, GcReport};
 pub use progress::{Progress, ProgressView};
 pub use rebuild::{RebuildReport, rebuild};
-pub use runner::{JobRequest, Jobs, JobsParts, StartError};
+pub use runner::{CancelError, JobRequest, Jobs, JobsParts, StartError};
 pub use verify::{VerifyOptions, verify};
 
 use crate::catalog::CatalogError;

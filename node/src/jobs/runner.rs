@@ -77,6 +77,17 @@ pub enum StartError {
     Defect(String),
 }
 
+/// Why a job was not cancelled.
+#[derive(Debug, thiserror::Error)]
+pub enum CancelError {
+    /// Another node works on it (503).
+    #[error("the job runs on {0}: cancel it there")]
+    Elsewhere(String),
+    /// The catalog does not answer (503).
+    #[error(transparent)]
+    Catalog(#[from] CatalogError),
+}
+
 struct Running {
     row: JobRow,
     progress: Arc<Progress>,
@@ -125,7 +136,7 @@ impl Jobs {
         if writes && !self.parts.element.mode().is_writable() {
             return Err(StartError::ModeRefuses);
         }
-        let term = self.parts.element.term().ok_or(StartError::NotMaster)?;
+        let term = self.parts.element.term_of_jobs().ok_or(StartError::NotMaster)?;
         let row = JobRow {
             job_id: Uuid::now_v7(),
             kind: request.kind(),
@@ -170,11 +181,27 @@ impl Jobs {
     }
 
     /// Cancels a job of this process; the job as it is now. `None` when there is no such job.
-    pub async fn cancel(&self, job_id: Uuid) -> Result<Option<JobRow>, CatalogError> {
+    pub async fn cancel(&self, job_id: Uuid) -> Result<Option<JobRow>, CancelError> {
         if let Some(running) = self.running.lock().get(&job_id) {
             running.cancel.cancel();
         }
-        self.job(job_id).await
+        match self.job(job_id).await? {
+            Some(row) if row.state == JobState::Running && !self.running.lock().contains_key(&job_id) => {
+                // It may have ended here in between.
+                match self.parts.catalog.job(job_id).await? {
+                    Some(row) if row.state == JobState::Running => Err(CancelError::Elsewhere(row.node)),
+                    row => Ok(row),
+                }
+            }
+            row => Ok(row),
+        }
+    }
+
+    /// The term of this node is over: its jobs end, to be started again where the next master is.
+    pub fn term_over(&self) {
+        for running in self.running.lock().values() {
+            running.cancel.cancel();
+        }
     }
 
     /// Whether a job of this kind runs in this process: for metrics.
@@ -236,7 +263,9 @@ impl Jobs {
         let Some(row) = self.live(job_id) else { return };
         let (state, report) = match result {
             Ok(report) => (JobState::Succeeded, report),
-            Err(JobError::Cancelled) if self.stop.is_cancelled() => (JobState::Interrupted, Value::Null),
+            Err(JobError::Cancelled) if self.stop.is_cancelled() || self.parts.element.term_of_jobs() != Some(term) => {
+                (JobState::Interrupted, Value::Null)
+            }
             Err(JobError::Cancelled) => (JobState::Cancelled, Value::Null),
             Err(error) => (JobState::Failed, json!({"error": error.to_string()})),
         };

@@ -1,5 +1,6 @@
 //! The vocabulary every room shares: pure data and pure rules, no input or output.
 
+mod address;
 mod attr;
 mod ids;
 mod names;
@@ -10,6 +11,7 @@ mod text;
 mod time;
 mod wal;
 
+pub use address::PeerAddress;
 pub use attr::{ATTR_LIMIT_BYTES, ATTR_SCHEMA_VERSION, Attr, AttrError, AttrFile, FileStatus, Tombstone};
 pub use ids::{FileIds, hour_folder};
 pub use names::{ATTR_SUFFIX, StoragePath, StoredName, id_in_name, original_filename, storage_filename};

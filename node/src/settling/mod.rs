@@ -39,6 +39,9 @@ pub enum SettleError {
     /// This node may not settle now (503).
     #[error("{0}")]
     NotNow(String),
+    /// This node is in no term of its own (503).
+    #[error("this node is not the master: only the master settles")]
+    NotMaster,
     /// The catalog does not answer (503).
     #[error(transparent)]
     Catalog(#[from] CatalogError),

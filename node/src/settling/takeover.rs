@@ -11,7 +11,7 @@ use uuid::Uuid;
 use crate::catalog::{Catalog, CatalogError, ConfigRow, NewElement, NewTerm};
 use crate::element::{Adoption, CatalogFound, ElementFile, Found, StorageFound, Verdict, judge};
 use crate::failpoint;
-use crate::model::{Nonce, Term};
+use crate::model::{Epoch, Nonce, Term};
 use crate::storage::{Storage, StorageError};
 
 /// Why a node could not take over.
@@ -56,6 +56,10 @@ pub struct TakenOver {
 pub struct Successor {
     /// Who is master from now on, as the catalog shows it.
     pub holder: String,
+    /// Where its peer port is.
+    pub address: Option<String>,
+    /// What the term's epoch has to be above, whatever catalog and storage say: the Lease's transitions.
+    pub above: Epoch,
     /// The mode of an element that is made now.
     pub initial_mode: Mode,
     /// The id the configuration names, if any.
@@ -73,7 +77,7 @@ pub async fn take_over(
     let nonce = Nonce::fresh();
     let Identified { mut file, row, rebuild, mode } = identify(storage, catalog, successor, nonce).await?;
     catalog.end_other_sessions(file.element_id).await?;
-    let highest = row.epoch.max(file.epoch).max(storage.highest_epoch().await?.unwrap_or(0));
+    let highest = row.epoch.max(file.epoch).max(storage.highest_epoch().await?.unwrap_or(0)).max(successor.above);
     let term = Term { epoch: highest + 1, nonce };
     if mode != file.mode {
         file.mode_changed_at = row.mode_changed_at;
@@ -83,7 +87,7 @@ pub async fn take_over(
         term,
         expected_epoch: row.epoch,
         master: successor.holder.clone(),
-        master_address: None,
+        master_address: successor.address.clone(),
         needs_rebuild: rebuild,
         mode,
         mode_changed_at: file.mode_changed_at,

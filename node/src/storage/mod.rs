@@ -3,6 +3,7 @@
 //! It knows no database and takes no decisions: it does the steps of the write protocol that `files/` and `settling/`
 //! order. Its errors say which path, what was tried and what the system said.
 
+mod claim;
 pub mod local;
 pub mod s3;
 
@@ -14,6 +15,8 @@ use async_trait::async_trait;
 use bytes::Bytes;
 use futures_util::stream::BoxStream;
 use uuid::Uuid;
+
+pub use claim::{ClaimPlace, Claimed, Replaced};
 
 use crate::model::{Epoch, OperationType, StoragePath, Term, Timestamp, TransactionId};
 

@@ -2,6 +2,10 @@
 
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a test fails by panicking")]
 
+#[path = "../../../lease/tests/keeper/fake.rs"]
+#[allow(dead_code, reason = "the Lease's own tests need more of it")]
+mod fake;
+mod lease;
 mod lock;
 
 use storage_node::election::{Election, Role};
@@ -57,3 +61,4 @@ macro_rules! suite {
 }
 
 suite!(by_lock, crate::lock::Locks::new());
+suite!(by_lease, crate::lease::Leases::new());

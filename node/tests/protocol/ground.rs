@@ -67,7 +67,14 @@ impl Ground {
 }
 
 pub fn successor() -> Successor {
-    Successor { holder: "the test".to_owned(), initial_mode: Mode::Edit, expected_id: None, adoption: Adoption::Always }
+    Successor {
+        holder: "the test".to_owned(),
+        address: None,
+        above: 0,
+        initial_mode: Mode::Edit,
+        expected_id: None,
+        adoption: Adoption::Always,
+    }
 }
 
 pub fn names_in(folder: &Path) -> Vec<String> {

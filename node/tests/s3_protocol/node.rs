@@ -54,6 +54,8 @@ impl Ground {
         catalog.migrate().await.unwrap();
         let successor = Successor {
             holder: "the test".to_owned(),
+            address: None,
+            above: 0,
             initial_mode: Mode::Edit,
             expected_id: None,
             adoption: Adoption::Always,

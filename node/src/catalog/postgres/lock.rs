@@ -34,15 +34,28 @@ impl SessionLock {
     /// # Errors
     /// [`CatalogError::Refused`] when another session holds one, [`CatalogError::Unavailable`] when nobody answers.
     pub async fn acquire(server: &Arc<Server>, element_id: Option<Uuid>) -> CatalogResult<Self> {
+        Self::take(server, element_id, "pg_try_advisory_lock").await
+    }
+
+    /// Holds the locks together with others that share them, against anyone who wants them alone. That they are lost
+    /// with their connection harms nobody: who may write is decided elsewhere.
+    ///
+    /// # Errors
+    /// [`CatalogError::Refused`] when a session holds one alone, [`CatalogError::Unavailable`] when nobody answers.
+    pub async fn share(server: &Arc<Server>, element_id: Option<Uuid>) -> CatalogResult<Self> {
+        Self::take(server, element_id, "pg_try_advisory_lock_shared").await
+    }
+
+    async fn take(server: &Arc<Server>, element_id: Option<Uuid>, how: &'static str) -> CatalogResult<Self> {
         let mut conn = server.connection(Purpose::Lock).await?;
         if server.pooled() {
             // Within a transaction even a pooler that keeps no sessions keeps this one. It reads nothing, so it does
             // not hold back what the server cleans up.
             sqlx::query("BEGIN").execute(&mut conn).await.map_err(said("lock the element"))?;
         }
-        take(&mut conn, &format!("schema {}", server.options.schema)).await?;
+        take(&mut conn, &format!("schema {}", server.options.schema), how).await?;
         if let Some(element_id) = element_id {
-            take(&mut conn, &format!("element {element_id}")).await?;
+            take(&mut conn, &format!("element {element_id}"), how).await?;
         }
         let (tell, lost) = watch::channel(None);
         let watching = tokio::spawn(async move {
@@ -74,13 +87,13 @@ impl Drop for SessionLock {
     }
 }
 
-async fn take(conn: &mut PgConnection, what: &str) -> CatalogResult<()> {
+async fn take(conn: &mut PgConnection, what: &str, how: &str) -> CatalogResult<()> {
     const ACTION: &str = "lock the element";
     let digest = Sha256::digest(format!("storage-element {what}"));
     let key = digest.first_chunk().map_or(0, |bytes| i64::from_be_bytes(*bytes));
     let began = Instant::now();
     loop {
-        let taken: bool = sqlx::query_scalar("SELECT pg_try_advisory_lock($1)")
+        let taken: bool = sqlx::query_scalar(sqlx::AssertSqlSafe(format!("SELECT {how}($1)")))
             .bind(key)
             .fetch_one(&mut *conn)
             .await

@@ -1,6 +1,5 @@
 //! The catalog's trait on PostgreSQL.
 
-use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
 use async_trait::async_trait;
@@ -9,19 +8,27 @@ use uuid::Uuid;
 use super::closing::{Closing, End};
 use super::error::said;
 use super::intents::PreparedIntent;
+use super::reading::{self, on_reader};
 use super::rebuild::{self, Seen};
 use super::request::{Announce, Request};
 use super::rows::PreparedRow;
 use super::server::Purpose;
 use super::session;
-use super::{PostgresCatalog, config, files, jobs, list, log, retention, schema, totals, transitions};
+use super::{PostgresCatalog, changes, config, files, jobs, list, log, retention, schema, totals, transitions};
 use crate::catalog::{
     Catalog, CatalogCounters, CatalogResult, Commit, CommitVerdict, ConfigRow, IntentVerdict, JobRow, ModeChange,
     NewElement, NewTerm, RetentionSummary, RowGuard, Transition, TransitionVerdict, WalPending, WalQuery,
 };
 use crate::model::{FileQuery, FileRow, Page, Term, Timestamp, Totals, TransactionId, WalRow};
 
-const READ: &str = "be read";
+/// Does what changes the singleton row, and tells those that follow it, in one transaction.
+macro_rules! told {
+    ($conn:ident, $work:expr) => {{
+        let done = $work.await?;
+        changes::tell($conn).await?;
+        Ok(done)
+    }};
+}
 
 impl PostgresCatalog {
     async fn close_transaction(&self, closing: Closing) -> CatalogResult<CommitVerdict> {
@@ -37,25 +44,33 @@ impl Catalog for PostgresCatalog {
     }
 
     async fn check_schema(&self) -> CatalogResult<()> {
-        schema::check(&mut *self.read(READ).await?, &self.server.options.schema).await
+        on_reader!(self, reading::ANY, |conn| schema::check(conn, &self.server.options.schema))
     }
 
     async fn ping(&self) -> CatalogResult<()> {
-        let mut conn = self.read("answer").await?;
-        sqlx::query("SELECT epoch FROM config").fetch_optional(&mut *conn).await.map(drop).map_err(said("answer"))
+        on_reader!(self, reading::SIGN_OF_LIFE, |conn| async {
+            let found = sqlx::query("SELECT epoch FROM config").fetch_optional(conn).await;
+            found.map(drop).map_err(said("answer"))
+        })
     }
 
     async fn now(&self) -> CatalogResult<Timestamp> {
-        config::now(&mut *self.read(READ).await?).await
+        on_reader!(self, reading::ANY, |conn| config::now(conn))
     }
 
     async fn config(&self) -> CatalogResult<Option<ConfigRow>> {
-        config::read(&mut *self.read(READ).await?).await
+        let row = on_reader!(self, reading::ANY, |conn| config::read(conn))?;
+        // An element that did not exist when this process started: from now on its sessions are called after it.
+        if let Some(row) = row.as_ref().filter(|_| self.server.element().is_none()) {
+            self.server.name_element(row.element_id);
+            self.readers.set_connect_options(self.server.reading());
+        }
+        Ok(row)
     }
 
     async fn create_element(&self, element: &NewElement) -> CatalogResult<()> {
         let element = element.clone();
-        self.act(move |conn| Box::pin(async move { config::create(conn, &element).await })).await
+        self.act(move |conn| Box::pin(async move { told!(conn, config::create(conn, &element)) })).await
     }
 
     async fn end_other_sessions(&self, element_id: Uuid) -> CatalogResult<()> {
@@ -64,7 +79,7 @@ impl Catalog for PostgresCatalog {
         }
         self.server.name_element(element_id);
         self.readers.set_connect_options(self.server.reading());
-        let own = self.server.names.load().of(Purpose::Write);
+        let own = self.server.names().of(Purpose::Write);
         let ended =
             self.act(move |conn| Box::pin(async move { session::end_others(conn, element_id, &own).await })).await?;
         if ended > 0 {
@@ -75,19 +90,28 @@ impl Catalog for PostgresCatalog {
 
     async fn begin_term(&self, term: &NewTerm) -> CatalogResult<bool> {
         let (asked, pooled) = (term.clone(), self.server.pooled());
-        let begun = self.act(move |conn| Box::pin(async move { config::begin_term(conn, &asked).await })).await?;
+        let begun =
+            self.act(move |conn| Box::pin(async move { told!(conn, config::begin_term(conn, &asked)) })).await?;
         let element = if begun { self.config().await?.map(|row| row.element_id) } else { None };
         let Some(element_id) = element else { return Ok(begun) };
-        let names = self.server.names.load().of_term(element_id, term.term);
+        let names = self.server.names().of_term(element_id, term.term);
         let own = names.of(Purpose::Write);
         // From here on whatever writes does so in the name of this term.
-        self.server.names.store(Arc::new(names));
+        self.server.call(names);
         if !pooled {
             // An older master may have come back between the end of its sessions and this. What it then began it began
             // before the epoch rose, and nothing later passes.
             self.act(move |conn| Box::pin(async move { session::end_others(conn, element_id, &own).await })).await?;
         }
         Ok(begun)
+    }
+
+    fn end_term(&self) {
+        self.server.call(self.server.names().of_no_term());
+    }
+
+    async fn changed(&self) {
+        self.changes.next(&self.server).await;
     }
 
     async fn intent(&self, term: Term, row: WalRow) -> CatalogResult<IntentVerdict> {
@@ -110,47 +134,47 @@ impl Catalog for PostgresCatalog {
     }
 
     async fn wal(&self, query: &WalQuery) -> CatalogResult<Vec<WalRow>> {
-        log::page(&mut *self.read(READ).await?, query).await
+        on_reader!(self, reading::ANY, |conn| log::page(conn, query))
     }
 
     async fn wal_row(&self, transaction_id: TransactionId) -> CatalogResult<Option<WalRow>> {
-        log::row(&mut *self.read(READ).await?, transaction_id).await
+        on_reader!(self, reading::ANY, |conn| log::row(conn, transaction_id))
     }
 
     async fn wal_pending(&self) -> CatalogResult<WalPending> {
-        log::pending(&mut *self.read(READ).await?).await
+        on_reader!(self, reading::ANY, |conn| log::pending(conn))
     }
 
     async fn blocked_by(&self, file_id: Uuid) -> CatalogResult<Option<TransactionId>> {
-        log::blocked_by(&mut *self.read(READ).await?, file_id).await
+        on_reader!(self, reading::ONE_FILE, |conn| log::blocked_by(conn, file_id))
     }
 
     async fn file(&self, file_id: Uuid) -> CatalogResult<Option<FileRow>> {
-        files::by_id(&mut *self.read(READ).await?, file_id).await
+        on_reader!(self, reading::ONE_FILE, |conn| files::by_id(conn, file_id))
     }
 
     async fn files(&self, ids: &[Uuid]) -> CatalogResult<Vec<FileRow>> {
-        files::by_ids(&mut *self.read(READ).await?, ids).await
+        on_reader!(self, reading::ANY, |conn| files::by_ids(conn, ids))
     }
 
     async fn file_by_key(&self, created_by_id: &str, key: &str) -> CatalogResult<Option<FileRow>> {
-        files::by_key(&mut *self.read(READ).await?, created_by_id, key).await
+        on_reader!(self, reading::ANY, |conn| files::by_key(conn, created_by_id, key))
     }
 
     async fn open_transaction_by_key(&self, created_by_id: &str, key: &str) -> CatalogResult<Option<TransactionId>> {
-        log::open_by_key(&mut *self.read(READ).await?, created_by_id, key).await
+        on_reader!(self, reading::ANY, |conn| log::open_by_key(conn, created_by_id, key))
     }
 
     async fn list(&self, query: &FileQuery) -> CatalogResult<Page> {
-        list::page(&mut *self.read(READ).await?, query).await
+        on_reader!(self, reading::ANY, |conn| list::page(conn, query))
     }
 
     async fn totals(&self) -> CatalogResult<Totals> {
-        totals::read(&mut *self.read(READ).await?).await
+        on_reader!(self, reading::ANY, |conn| totals::read(conn))
     }
 
     async fn highest_file_id(&self) -> CatalogResult<Option<Uuid>> {
-        files::highest_id(&mut *self.read(READ).await?).await
+        on_reader!(self, reading::ANY, |conn| files::highest_id(conn))
     }
 
     async fn rebuild_batch(&self, term: Term, mark: Uuid, rows: Vec<FileRow>) -> CatalogResult<bool> {
@@ -159,7 +183,7 @@ impl Catalog for PostgresCatalog {
     }
 
     async fn unmarked(&self, mark: Uuid, after: Option<Uuid>, limit: u32) -> CatalogResult<Vec<FileRow>> {
-        files::unmarked(&mut *self.read(READ).await?, mark, after, limit).await
+        on_reader!(self, reading::ANY, |conn| files::unmarked(conn, mark, after, limit))
     }
 
     async fn correct(&self, term: Term, file_id: Uuid, row: Option<FileRow>) -> CatalogResult<bool> {
@@ -173,7 +197,7 @@ impl Catalog for PostgresCatalog {
     }
 
     async fn end_rebuild(&self, term: Term, row: WalRow) -> CatalogResult<bool> {
-        self.act(move |conn| Box::pin(async move { rebuild::end(conn, term, &row).await })).await
+        self.act(move |conn| Box::pin(async move { told!(conn, rebuild::end(conn, term, &row)) })).await
     }
 
     async fn prepare(
@@ -184,23 +208,23 @@ impl Catalog for PostgresCatalog {
     ) -> CatalogResult<TransitionVerdict> {
         let transition = transition.clone();
         self.act(move |conn| {
-            Box::pin(async move { transitions::prepare(conn, guard, &transition, hold_seconds).await })
+            Box::pin(async move { told!(conn, transitions::prepare(conn, guard, &transition, hold_seconds)) })
         })
         .await
     }
 
     async fn may_commit(&self, guard: RowGuard, transition: &Transition) -> CatalogResult<TransitionVerdict> {
-        transitions::may_commit(&mut *self.read(READ).await?, guard, transition).await
+        on_reader!(self, reading::ANY, |conn| transitions::may_commit(conn, guard, transition))
     }
 
     async fn commit_mode(&self, guard: RowGuard, change: &ModeChange) -> CatalogResult<TransitionVerdict> {
         let change = change.clone();
-        self.act(move |conn| Box::pin(async move { transitions::commit(conn, guard, &change).await })).await
+        self.act(move |conn| Box::pin(async move { told!(conn, transitions::commit(conn, guard, &change)) })).await
     }
 
     async fn abort(&self, guard: RowGuard, transition_id: &str) -> CatalogResult<TransitionVerdict> {
         let id = transition_id.to_owned();
-        self.act(move |conn| Box::pin(async move { transitions::abort(conn, guard, &id).await })).await
+        self.act(move |conn| Box::pin(async move { told!(conn, transitions::abort(conn, guard, &id)) })).await
     }
 
     async fn start_job(&self, job: &JobRow) -> CatalogResult<bool> {
@@ -219,11 +243,11 @@ impl Catalog for PostgresCatalog {
     }
 
     async fn jobs(&self, limit: u32) -> CatalogResult<Vec<JobRow>> {
-        jobs::latest(&mut *self.read(READ).await?, limit).await
+        on_reader!(self, reading::ANY, |conn| jobs::latest(conn, limit))
     }
 
     async fn job(&self, job_id: Uuid) -> CatalogResult<Option<JobRow>> {
-        jobs::one(&mut *self.read(READ).await?, job_id).await
+        on_reader!(self, reading::ANY, |conn| jobs::one(conn, job_id))
     }
 
     async fn active_before(
@@ -232,11 +256,11 @@ impl Catalog for PostgresCatalog {
         after: Option<Uuid>,
         limit: u32,
     ) -> CatalogResult<Vec<FileRow>> {
-        retention::active_before(&mut *self.read(READ).await?, created_to, after, limit).await
+        on_reader!(self, reading::ANY, |conn| retention::active_before(conn, created_to, after, limit))
     }
 
     async fn deleted(&self, after: Option<Uuid>, limit: u32) -> CatalogResult<Vec<FileRow>> {
-        retention::deleted(&mut *self.read(READ).await?, after, limit).await
+        on_reader!(self, reading::ANY, |conn| retention::deleted(conn, after, limit))
     }
 
     async fn purge_wal(&self, term: Term, before: Timestamp, limit: u32) -> CatalogResult<u64> {
@@ -244,11 +268,11 @@ impl Catalog for PostgresCatalog {
     }
 
     async fn retention(&self) -> CatalogResult<RetentionSummary> {
-        retention::summary(&mut *self.read(READ).await?).await
+        on_reader!(self, reading::ANY, |conn| retention::summary(conn))
     }
 
     async fn rows_after(&self, after: Option<Uuid>, limit: u32) -> CatalogResult<Vec<FileRow>> {
-        files::after(&mut *self.read(READ).await?, after, limit).await
+        on_reader!(self, reading::ANY, |conn| files::after(conn, after, limit))
     }
 
     fn counters(&self) -> CatalogCounters {

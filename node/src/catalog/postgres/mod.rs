@@ -3,6 +3,7 @@
 //! Two tasks own a connection each: one writes intents, one everything else; a pool reads. Whatever is answered is
 //! durable, for standbys read it.
 
+mod changes;
 mod closing;
 mod config;
 mod ended;
@@ -17,6 +18,7 @@ mod log;
 mod make;
 mod matching;
 mod pooler;
+mod reading;
 mod rebuild;
 mod relevance;
 mod request;
@@ -39,9 +41,10 @@ use sqlx::{PgConnection, PgPool};
 use tokio::sync::{mpsc, oneshot};
 use tokio::task::JoinHandle;
 
-use self::error::said;
+use self::changes::Changes;
 use self::lanes::{Closings, Intents};
 pub use self::lock::SessionLock;
+use self::reading::on_reader;
 use self::request::{Act, Announce, Reply, Request};
 pub use self::server::Server;
 use super::lane::Lane;
@@ -82,6 +85,7 @@ pub struct PostgresCatalog {
     requests: Mutex<Option<mpsc::Sender<Request>>>,
     lanes: Mutex<Vec<JoinHandle<()>>>,
     readers: PgPool,
+    changes: Changes,
 }
 
 impl PostgresCatalog {
@@ -102,6 +106,7 @@ impl PostgresCatalog {
             // They end by themselves when the catalog is dropped; `close` waits for them.
             lanes: Mutex::new(vec![tokio::spawn(announcing.run()), tokio::spawn(closing.run())]),
             readers,
+            changes: Changes::default(),
         }
     }
 
@@ -133,11 +138,6 @@ impl PostgresCatalog {
     /// # Errors
     /// Those of the page itself.
     pub async fn plans(&self, query: &FileQuery) -> CatalogResult<Vec<String>> {
-        list::plans(&mut *self.read("plan a page").await?, query).await
-    }
-
-    /// A connection that reads.
-    async fn read(&self, action: &'static str) -> CatalogResult<sqlx::pool::PoolConnection<sqlx::Postgres>> {
-        self.readers.acquire().await.map_err(said(action))
+        on_reader!(self, reading::ANY, |conn| list::plans(conn, query))
     }
 }

@@ -8,6 +8,7 @@ use arc_swap::ArcSwap;
 use sqlx::pool::PoolOptions;
 use sqlx::postgres::{PgConnectOptions, PgSslMode};
 use sqlx::{ConnectOptions, Connection, PgConnection, PgPool};
+use tokio::sync::watch;
 use uuid::Uuid;
 
 use super::PostgresOptions;
@@ -26,7 +27,8 @@ pub struct Server {
     pub(super) options: PostgresOptions,
     connect: PgConnectOptions,
     sessions: Sessions,
-    pub(super) names: ArcSwap<Names>,
+    names: ArcSwap<Names>,
+    renamed: watch::Sender<()>,
 }
 
 /// What a session is for.
@@ -65,7 +67,8 @@ impl Server {
                     .into(),
             ));
         }
-        let server = Self { options, connect, sessions, names: ArcSwap::from_pointee(names) };
+        let server =
+            Self { options, connect, sessions, names: ArcSwap::from_pointee(names), renamed: watch::Sender::new(()) };
         let mut conn = server.connection(Purpose::Read).await?;
         let encoding: String =
             sqlx::query_scalar("SHOW server_encoding").fetch_one(&mut conn).await.map_err(said(ACTION))?;
@@ -80,7 +83,28 @@ impl Server {
 
     /// Names the element that the sessions are for, as far as it is known before the catalog is read.
     pub fn name_element(&self, element_id: Uuid) {
-        self.names.store(Arc::new(self.names.load().of_element(element_id)));
+        self.call(self.names.load().of_element(element_id));
+    }
+
+    /// What sessions are called now.
+    pub(super) fn names(&self) -> Arc<Names> {
+        self.names.load_full()
+    }
+
+    /// From now on sessions are called so; those that write under another name are closed by whoever has them.
+    pub(super) fn call(&self, names: Names) {
+        self.names.store(Arc::new(names));
+        self.renamed.send_replace(());
+    }
+
+    /// Tells when the names have changed.
+    pub(super) fn renamed(&self) -> watch::Receiver<()> {
+        self.renamed.subscribe()
+    }
+
+    /// The element that the sessions are for, as far as it is known.
+    pub(super) fn element(&self) -> Option<Uuid> {
+        self.names.load().element()
     }
 
     /// A connection of its own.

@@ -36,8 +36,16 @@ impl Names {
         Self { element: Some(element), ..self.clone() }
     }
 
+    pub(super) fn of_no_term(&self) -> Self {
+        Self { term: None, ..self.clone() }
+    }
+
     pub(super) fn of_term(&self, element: Uuid, term: Term) -> Self {
         Self { element: Some(element), term: Some(term), process: self.process }
+    }
+
+    pub(super) const fn element(&self) -> Option<Uuid> {
+        self.element
     }
 
     /// The name, of at most 63 bytes: PostgreSQL cuts off the rest.

@@ -8,7 +8,7 @@ use tokio::net::TcpListener;
 use super::Process;
 use crate::commands::CommandError;
 use crate::config::Config;
-use crate::http::{self, AppState, Cors, Front, Limits, Pages, TlsAcceptor};
+use crate::http::{self, AppState, Cors, Forwarder, Front, Limits, MutualTls, Pages, Patience, TlsAcceptor};
 use crate::security::{Authenticator, KeyStore, TokenRules};
 
 /// The ports, listening.
@@ -16,6 +16,7 @@ pub(super) struct Ports {
     api: TcpListener,
     address: SocketAddr,
     admin: Option<TcpListener>,
+    peer: Option<(TcpListener, MutualTls)>,
     tls: Option<Arc<TlsAcceptor>>,
 }
 
@@ -24,13 +25,27 @@ impl Ports {
     pub(super) async fn open(config: &Config) -> Result<Self, CommandError> {
         let files = config.tls.cert_file.as_deref().zip(config.tls.key_file.as_deref());
         let tls = files.map(|(cert, key)| TlsAcceptor::open(cert, key, config.limits.header_timeout)).transpose()?;
+        let peers = config
+            .peer
+            .as_ref()
+            .map(|peer| MutualTls::open(&peer.cert_file, &peer.key_file, &peer.ca_file, config.limits.header_timeout));
+        let peers = peers.transpose()?;
         let api = listen(config.server.listen).await?;
         let address = api.local_addr().map_err(|source| listening(config.server.listen, source))?;
         let admin = match config.server.admin_listen {
             Some(address) => Some(listen(address).await?),
             None => None,
         };
-        Ok(Self { api, address, admin, tls: tls.map(Arc::new) })
+        let peer = match config.peer.as_ref().zip(peers) {
+            Some((peer, tls)) => Some((listen(peer.listen).await?, tls)),
+            None => None,
+        };
+        Ok(Self { api, address, admin, peer, tls: tls.map(Arc::new) })
+    }
+
+    /// Passes writes on to the master, where there is a peer port.
+    fn forwarder(&self, config: &Config) -> Option<Forwarder> {
+        self.peer.as_ref().map(|(_, tls)| Forwarder::new(tls.clone(), Patience::of(&limits(config))))
     }
 
     /// Where the API is.
@@ -46,6 +61,11 @@ impl Ports {
         }
         let router = http::router(state, beside(config));
         tasks.spawn(http::serve(self.api, self.tls.clone(), router, limits(config), stop.clone()));
+        if let Some((peer, tls)) = self.peer {
+            tasks.spawn(tls.acceptor().watch(stop.clone()));
+            let router = http::peer_router(state);
+            tasks.spawn(http::serve(peer, Some(tls.acceptor()), router, limits(config), stop.clone()));
+        }
         if let Some(admin) = self.admin {
             let router = http::pages_router(state, pages(config));
             tasks.spawn(http::serve(admin, self.tls, router, limits(config), stop.clone()));
@@ -54,7 +74,7 @@ impl Ports {
 }
 
 /// What is there before the element is. The operator's tokens are let in once the element's id is known.
-pub(super) fn front(process: &Process<'_>, keys: &Arc<KeyStore>) -> Front {
+pub(super) fn front(process: &Process<'_>, keys: &Arc<KeyStore>, ports: &Ports) -> Front {
     let config = process.config;
     let jwt = &config.auth.jwt;
     let rules = TokenRules {
@@ -70,6 +90,7 @@ pub(super) fn front(process: &Process<'_>, keys: &Arc<KeyStore>) -> Front {
         traces: process.traces.clone(),
         limits: limits(config),
         cors: Cors::new(&config.server.cors_origins),
+        forwarder: ports.forwarder(config),
         config: config.items().to_vec(),
     }
 }

@@ -10,6 +10,7 @@ use super::reader::{Ask, Reader};
 
 pub use element::{CapacityConfig, ElementConfig, RetentionConfig};
 pub use limits::{CacheConfig, LimitsConfig};
+pub(super) use network::collide;
 pub use network::{AuthConfig, JwtConfig, PeerConfig, ServerConfig, TlsConfig};
 pub use operation::{ElectionConfig, ElectionKind, LogFormat, LoggingConfig, MetricsConfig, TracingConfig};
 pub use places::{DatabaseConfig, LocalConfig, PostgresConfig, S3Config, SqliteConfig, StorageConfig};

@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use super::{Ask, Reader, both_or_none};
+use crate::model::PeerAddress;
 
 /// `server`: where the API is served.
 #[derive(Clone, Debug)]
@@ -67,7 +68,7 @@ impl ServerConfig {
 }
 
 /// Whether two sockets cannot both be bound.
-fn collide(a: SocketAddr, b: SocketAddr) -> bool {
+pub(in crate::config) fn collide(a: SocketAddr, b: SocketAddr) -> bool {
     a.port() == b.port() && a.port() != 0 && (a.ip() == b.ip() || a.ip().is_unspecified() || b.ip().is_unspecified())
 }
 
@@ -99,32 +100,73 @@ pub(super) fn check_url(text: &str) -> Result<(), String> {
     if sound { Ok(()) } else { Err("must be a URL such as https://host:4318, without user and password".to_owned()) }
 }
 
-/// `peer`: the port on which nodes and the operator speak to this node. Not available in this version.
+/// `peer`: the port on which nodes of the element and the operator speak to this node.
 #[derive(Clone, Debug)]
 pub struct PeerConfig {
     /// Where it listens.
-    pub listen: Option<SocketAddr>,
-    /// How others reach it.
-    pub advertise: Option<String>,
-    /// Its certificate.
-    pub cert_file: Option<PathBuf>,
+    pub listen: SocketAddr,
+    /// Host and port at which other nodes reach it.
+    pub advertise: String,
+    /// Its certificate, for both sides of a connection.
+    pub cert_file: PathBuf,
     /// The key of that.
-    pub key_file: Option<PathBuf>,
-    /// Who signs the others' certificates.
-    pub ca_file: Option<PathBuf>,
+    pub key_file: PathBuf,
+    /// The one authority whose certificates count, the others' and its own.
+    pub ca_file: PathBuf,
 }
 
 impl PeerConfig {
-    pub(in crate::config) fn read(r: &mut Reader) -> Self {
-        let it = Self {
-            listen: r.address(Ask("peer.listen", "", "Address and port for other nodes and the operator.")),
-            advertise: r.text(Ask("peer.advertise", "", "Host and port at which other nodes reach this one.")),
-            cert_file: r.path(Ask("peer.cert_file", "", "PEM file with the certificate of the peer port.")),
-            key_file: r.path(Ask("peer.key_file", "", "PEM file with its private key.")),
-            ca_file: r.path(Ask("peer.ca_file", "", "PEM file with the authority that signs the peers' certificates.")),
-        };
-        both_or_none(r, "peer.cert_file", "peer.key_file");
-        it
+    pub(in crate::config) const KEYS: [&'static str; 5] =
+        ["peer.listen", "peer.advertise", "peer.cert_file", "peer.key_file", "peer.ca_file"];
+
+    /// All of it, or `None`: no peer port.
+    pub(in crate::config) fn read(r: &mut Reader) -> Option<Self> {
+        let listen = r.address(Ask(
+            "peer.listen",
+            "",
+            "Address and port for the other nodes of the element and the operator, over TLS with a certificate on both \
+             sides. Standbys pass writes on through it; phases of mode changes come through it only. Unset: no peer \
+             port. All keys of the section are set, or none; `election.kind: lease` with several replicas needs them.",
+        ));
+        let advertise = r.checked_text(
+            Ask(
+                "peer.advertise",
+                "",
+                "Host and port at which the other nodes reach this one, such as \
+                 `files-0.files-headless.prod.svc:8443`: the certificate has to be for this host.",
+            ),
+            |text| {
+                PeerAddress::parse(text)
+                    .map(drop)
+                    .map_err(|_| format!("must be a host with a port, such as node-0.example.org:8443, not {text:?}"))
+            },
+        );
+        let cert_file = r.path(Ask(
+            "peer.cert_file",
+            "",
+            "PEM file with the certificate chain of the peer port, used as server and as client. Reloaded, with the \
+             other two files, when it changes.",
+        ));
+        let key_file = r.path(Ask("peer.key_file", "", "PEM file with its private key."));
+        let ca_file = r.path(Ask(
+            "peer.ca_file",
+            "",
+            "PEM file with the authority of the element's peers: who shows a certificate that it has signed is \
+             believed about whom a request is from, and nobody else gets in.",
+        ));
+        let set = Self::KEYS.iter().copied().find(|key| r.is_set(key))?;
+        for key in Self::KEYS {
+            if !r.is_set(key) {
+                r.wrong(key, format!("is needed together with {set}: set all keys of peer, or none"));
+            }
+        }
+        Some(Self {
+            listen: listen?,
+            advertise: advertise?,
+            cert_file: cert_file?,
+            key_file: key_file?,
+            ca_file: ca_file?,
+        })
     }
 }
 

@@ -11,7 +11,7 @@ use super::{Ask, Reader};
 pub enum ElectionKind {
     /// A lock on the volume and the database: one node without a cluster.
     Lock,
-    /// A Lease in Kubernetes. Not available in this version.
+    /// A Lease in Kubernetes.
     Lease,
 }
 
@@ -43,8 +43,8 @@ impl ElectionConfig {
                     Ask(
                         "election.kind",
                         "lock",
-                        "How the master is chosen: `lock` (one node, no cluster) or `lease` (Kubernetes; not \
-                 in this version).",
+                        "How the master is chosen: `lock` (one node, no cluster) or `lease` (a Lease in \
+                 Kubernetes, reached as a pod does, or by `KUBECONFIG`).",
                     ),
                     &kinds,
                 )
@@ -66,6 +66,13 @@ impl ElectionConfig {
             ),
             retry_period: r.seconds(Ask("election.retry_period_seconds", "2", "How long to wait between tries."), 3600),
         };
+        if it.kind == ElectionKind::Lease {
+            for (key, value) in [("election.namespace", &it.namespace), ("election.lease_name", &it.lease_name)] {
+                if value.is_none() {
+                    r.wrong(key, "is needed with election.kind = lease: name the Lease, which has to exist");
+                }
+            }
+        }
         if it.lease_duration <= it.renew_deadline {
             r.wrong(
                 "election.lease_duration_seconds",

@@ -8,9 +8,11 @@ mod drain;
 mod request;
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use parking_lot::Mutex;
 use storage_element_crds::Mode;
+use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use uuid::Uuid;
@@ -22,6 +24,10 @@ use super::step::{Phase, Plan, plan};
 use super::{Closed, Door, Element, ElementFile};
 use crate::catalog::{RowGuard, SharedCatalog, Transition, TransitionVerdict};
 use crate::storage::SharedStorage;
+
+/// How long a request waits for the one before it, or for a change being inherited at the start: these take a moment.
+/// A whole change takes as long as it drains; who comes meanwhile is told so.
+const TURN_PATIENCE: Duration = Duration::from_secs(2);
 
 /// Mode changes of one element, one request at a time.
 pub struct ModeChanges {
@@ -67,10 +73,13 @@ impl ModeChanges {
     }
 
     async fn carry_out(self: &Arc<Self>, request: ModeRequest) -> Result<ModeAnswer, ModeError> {
-        let Ok(turn) = self.turn.try_lock() else {
+        let Ok(turn) = timeout(TURN_PATIENCE, self.turn.lock()).await else {
             return Err(ModeError::InProgress("another request about the mode is being carried out".to_owned()));
         };
         let mode = self.element.mode();
+        if mode.is_writable() && self.element.term().is_none() {
+            return Err(ModeError::NotMaster);
+        }
         if request.phase == Some(Phase::Abort) {
             return self.abort(&request).await;
         }
@@ -154,6 +163,13 @@ impl ModeChanges {
         self.forget();
     }
 
+    /// The term of this node is over: a change on its way is the successor's, who inherits it.
+    pub fn term_over(&self) {
+        if let Some(current) = self.current.lock().take() {
+            current.cancel.cancel();
+        }
+    }
+
     fn forget(&self) {
         if let Some(current) = self.current.lock().take() {
             current.cancel.cancel();
@@ -181,10 +197,9 @@ impl ModeChanges {
 
     /// By which right the row is changed: the term's, or where there is no master, the latest version seen.
     async fn guard(&self) -> Result<RowGuard, ModeError> {
-        if self.element.mode().is_writable()
-            && let Some(term) = self.element.term()
-        {
-            return Ok(RowGuard::Term(term));
+        if self.element.mode().is_writable() {
+            // A standby changes nothing, not even by being the latest to look.
+            return self.element.term().map(RowGuard::Term).ok_or(ModeError::NotMaster);
         }
         let row = self.catalog.config().await?.ok_or(ModeError::NotMaster)?;
         Ok(RowGuard::Version(row.row_version))

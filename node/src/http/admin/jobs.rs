@@ -10,6 +10,7 @@ use uuid::Uuid;
 use crate::catalog::JobRow;
 use crate::http::caller::AsAdmin;
 use crate::http::error::{ApiError, ApiResult, Code};
+use crate::http::forward::AtMasterByHead;
 use crate::http::path::job_id;
 use crate::http::query::{DEFAULT_LIMIT, limit, pairs};
 use crate::http::reply;
@@ -102,7 +103,11 @@ pub async fn get(State(app): State<AppState>, _caller: AsAdmin, request: Request
     params(crate::http::schema::JobIdParam),
     responses((status = 202, description = "It will end, or has ended", body = Job)),
 )]
-pub async fn cancel(State(app): State<AppState>, _caller: AsAdmin, request: Request) -> ApiResult<Response> {
+pub async fn cancel(
+    State(app): State<AppState>,
+    _caller: AsAdmin,
+    AtMasterByHead(request): AtMasterByHead,
+) -> ApiResult<Response> {
     let id = job_id(request.uri())?;
     let row = app.services()?.jobs.cancel(id).await?.ok_or_else(|| none(id))?;
     reply::json_with(StatusCode::ACCEPTED, &Job::from(&row))

@@ -4,7 +4,7 @@
 
 use std::time::Duration;
 
-use axum::extract::{Request, State};
+use axum::extract::State;
 use axum::response::Response;
 use serde::Serialize;
 use serde_json::{Value, json};
@@ -12,9 +12,11 @@ use storage_element_crds::Mode;
 use utoipa::ToSchema;
 
 use crate::element::{ModeAnswer, ModeRequest, Phase};
+use crate::http::arrival::{Arrival, Port};
 use crate::http::audit::Trail;
 use crate::http::caller::AsAdmin;
-use crate::http::error::{ApiError, ApiResult};
+use crate::http::error::{ApiError, ApiResult, Code};
+use crate::http::forward::AtMaster;
 use crate::http::object::{Members, REASON_LIMIT};
 use crate::http::reply;
 use crate::http::schema::{ChangePhaseName, ModeName};
@@ -55,20 +57,38 @@ impl From<ModeAnswer> for ModeChanged {
 /// Change the mode: `rw` to `ro` to `ar`, one step at a time, or with `confirm` one step back.
 ///
 /// Without `phase` all of it; with it one part, for an orchestrator: `prepare` until it answers `prepared`, then
-/// `commit`, or `abort`. Repeating a phase is no error.
+/// `commit`, or `abort`. Repeating a phase is no error. Where a peer port is configured, phases come through it only.
 #[utoipa::path(
     put, path = "/api/v1/admin/mode", tag = "admin", operation_id = "changeMode",
     request_body = crate::http::schema::ModeWish,
     responses((status = 200, description = "How far it has come", body = ModeChanged)),
 )]
-pub async fn change(State(app): State<AppState>, AsAdmin(caller): AsAdmin, request: Request) -> ApiResult<Response> {
+pub async fn change(
+    State(app): State<AppState>,
+    AsAdmin(caller): AsAdmin,
+    AtMaster(request): AtMaster,
+) -> ApiResult<Response> {
     let limits = &app.front().limits;
     Members::expect(&request, limits)?;
     let (parts, body) = request.into_parts();
     let wish = read(Members::read(body, limits).await?, limits.drain_timeout, caller.id)?;
     Trail::note_details(&parts.extensions, told(&wish));
+    if wish.phase.is_some() {
+        phases_may_come(&app, Arrival::of(&parts.extensions))?;
+    }
     let answer = app.services()?.modes.change(wish).await?;
     reply::json(&ModeChanged::from(answer))
+}
+
+/// Phases are the orchestrator's: where it has a way of its own, they come that way only.
+fn phases_may_come(app: &AppState, arrival: Arrival) -> ApiResult<()> {
+    if app.front().forwarder.is_none() || arrival.port == Port::Peer {
+        return Ok(());
+    }
+    Err(ApiError::new(
+        Code::Forbidden,
+        "phases come through the peer port, where one is configured: leave phase out to change the mode as a whole",
+    ))
 }
 
 fn read(mut body: Members, drain_timeout: Duration, by: String) -> ApiResult<ModeRequest> {

@@ -9,6 +9,7 @@ use super::jobs::Job;
 use crate::http::audit::Trail;
 use crate::http::caller::AsAdmin;
 use crate::http::error::{ApiError, ApiResult};
+use crate::http::forward::{AtMaster, AtMasterByHead};
 use crate::http::object::Members;
 use crate::http::reply;
 use crate::http::state::AppState;
@@ -20,7 +21,7 @@ use crate::model::Timestamp;
     post, path = "/api/v1/admin/cache/rebuild", tag = "admin", operation_id = "startRebuild",
     responses((status = 202, description = "It has begun", body = Job, headers(("Location" = String)))),
 )]
-pub async fn rebuild(State(app): State<AppState>, _caller: AsAdmin) -> ApiResult<Response> {
+pub async fn rebuild(State(app): State<AppState>, _caller: AsAdmin, _request: AtMasterByHead) -> ApiResult<Response> {
     begin(&app, JobRequest::Rebuild).await
 }
 
@@ -30,7 +31,7 @@ pub async fn rebuild(State(app): State<AppState>, _caller: AsAdmin) -> ApiResult
     request_body(content = Option<crate::http::schema::VerifyWish>),
     responses((status = 202, description = "It has begun", body = Job, headers(("Location" = String)))),
 )]
-pub async fn verify(State(app): State<AppState>, _caller: AsAdmin, request: Request) -> ApiResult<Response> {
+pub async fn verify(State(app): State<AppState>, _caller: AsAdmin, AtMaster(request): AtMaster) -> ApiResult<Response> {
     with_body(&app, request, verify_wish).await
 }
 
@@ -40,7 +41,7 @@ pub async fn verify(State(app): State<AppState>, _caller: AsAdmin, request: Requ
     request_body(content = Option<crate::http::schema::GcWish>),
     responses((status = 202, description = "It has begun", body = Job, headers(("Location" = String)))),
 )]
-pub async fn gc(State(app): State<AppState>, _caller: AsAdmin, request: Request) -> ApiResult<Response> {
+pub async fn gc(State(app): State<AppState>, _caller: AsAdmin, AtMaster(request): AtMaster) -> ApiResult<Response> {
     with_body(&app, request, gc_wish).await
 }
 
@@ -60,7 +61,7 @@ async fn with_body(
 async fn begin(app: &AppState, wish: JobRequest) -> ApiResult<Response> {
     let services = app.services()?;
     let view = services.element.view();
-    let node = view.master.unwrap_or_default();
+    let node = services.element.election().node();
     let row = services.jobs.start(wish, &node).await.map_err(|error| ApiError::not_begun(error, wish, view.mode))?;
     let mut response = reply::json_with(StatusCode::ACCEPTED, &Job::from(&row))?;
     let url = HeaderValue::try_from(format!("/api/v1/admin/jobs/{}", row.job_id));

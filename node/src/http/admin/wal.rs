@@ -10,6 +10,7 @@ use utoipa::ToSchema;
 use crate::catalog::WalQuery;
 use crate::http::caller::AsAdmin;
 use crate::http::error::{ApiError, ApiResult};
+use crate::http::forward::AtMasterByHead;
 use crate::http::path::transaction_id;
 use crate::http::query::{DEFAULT_LIMIT, limit, pairs};
 use crate::http::reply;
@@ -56,10 +57,14 @@ pub async fn list(State(app): State<AppState>, _caller: AsAdmin, request: Reques
     params(crate::http::schema::TransactionParam),
     responses((status = 200, description = "The transaction as it stands now", body = crate::http::schema::Transaction)),
 )]
-pub async fn retry(State(app): State<AppState>, _caller: AsAdmin, request: Request) -> ApiResult<Response> {
+pub async fn retry(
+    State(app): State<AppState>,
+    _caller: AsAdmin,
+    AtMasterByHead(request): AtMasterByHead,
+) -> ApiResult<Response> {
     let tx = transaction_id(request.uri())?;
     let services = app.services()?;
-    let term = services.element.term().ok_or_else(|| SettleError::NotNow("this node is not the master".to_owned()))?;
+    let term = services.element.term().ok_or(SettleError::NotMaster)?;
     reply::json(&services.settler.retry(term, tx).await?)
 }
 

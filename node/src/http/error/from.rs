@@ -9,7 +9,7 @@ use super::{ApiError, Code};
 use crate::catalog::CatalogError;
 use crate::element::ModeError;
 use crate::files::FileError;
-use crate::jobs::{JobRequest, StartError};
+use crate::jobs::{CancelError, JobRequest, StartError};
 use crate::security::TokenError;
 use crate::settling::SettleError;
 
@@ -79,6 +79,7 @@ impl From<SettleError> for ApiError {
         match error {
             SettleError::NotFound(_) => Self::new(Code::NotFound, error.to_string()),
             SettleError::NotNow(reason) => Self::new(Code::Recovering, reason),
+            SettleError::NotMaster => Self::new(Code::NotMaster, error.to_string()),
             SettleError::Catalog(error) => error.into(),
             SettleError::Storage(error) => FileError::from(error).into(),
         }
@@ -110,6 +111,15 @@ impl From<ModeError> for ApiError {
                 "whether the mode has changed is not settled yet: look at GET /api/v1/admin/mode, then repeat the request",
             )
             .logged(message),
+        }
+    }
+}
+
+impl From<CancelError> for ApiError {
+    fn from(error: CancelError) -> Self {
+        match error {
+            CancelError::Elsewhere(_) => Self::new(Code::NotMaster, error.to_string()),
+            CancelError::Catalog(error) => error.into(),
         }
     }
 }

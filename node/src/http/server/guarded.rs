@@ -7,10 +7,10 @@ use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
-use tokio::time::{Instant, Sleep};
 
 use super::framing::Framing;
 use crate::http::limits::Limits;
+use crate::http::timer::Timer;
 
 /// How long, and how many bytes, a client may go on sending after the last answer. Closing at once would throw away what
 /// it has sent, and the system would then throw away the answer too (RFC 9112 §9.6).
@@ -18,30 +18,6 @@ const LINGER_TIME: Duration = Duration::from_secs(5);
 const LINGER_BYTES: usize = 64 << 20;
 /// How much is thrown away at once.
 const LINGER_PIECE_BYTES: usize = 16 << 10;
-
-/// A timer that is made once and used again.
-#[derive(Default)]
-struct Timer {
-    sleep: Option<Pin<Box<Sleep>>>,
-    armed: bool,
-}
-
-impl Timer {
-    /// Whether `after` has passed since this was asked first; [`Self::stop`] begins anew.
-    fn has_passed(&mut self, after: Duration, cx: &mut Context<'_>) -> bool {
-        let deadline = || Instant::now() + after;
-        let sleep = self.sleep.get_or_insert_with(|| Box::pin(tokio::time::sleep_until(deadline())));
-        if !self.armed {
-            self.armed = true;
-            sleep.as_mut().reset(deadline());
-        }
-        sleep.as_mut().poll(cx).is_ready()
-    }
-
-    const fn stop(&mut self) {
-        self.armed = false;
-    }
-}
 
 /// A connection, guarded.
 pub struct Guarded<T> {

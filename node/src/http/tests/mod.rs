@@ -41,6 +41,7 @@ fn with(change: impl FnOnce(&mut Front)) -> AppState {
         traces: Traces::off(),
         limits: Limits::default(),
         cors: Cors::default(),
+        forwarder: None,
         config: Vec::new(),
     };
     change(&mut front);

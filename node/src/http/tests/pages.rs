@@ -6,6 +6,7 @@ use axum::routing::get;
 use tower::ServiceExt as _;
 
 use super::{ask, state, with};
+use crate::http::arrival::Port;
 use crate::http::cors::Cors;
 use crate::http::router::{Pages, build, pages_router, router};
 
@@ -37,7 +38,7 @@ async fn without_a_docs_page_nobody_is_sent_there() {
 #[tokio::test]
 async fn a_panic_is_a_500_that_tells_nothing() {
     let fault = get(|| async { std::hint::black_box(None::<&str>).expect("the secret of the panic") });
-    let node = build(&state(), vec![("/fault", fault)]);
+    let node = build(&state(), Port::Public, vec![("/fault", fault)]);
     let request = Request::builder().uri("/fault").body(Body::empty()).unwrap();
     let response = node.oneshot(request).await.unwrap();
     assert_eq!(response.status(), 500);

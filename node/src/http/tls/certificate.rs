@@ -12,7 +12,9 @@ use tokio_rustls::rustls::client::danger::ServerCertVerifier as _;
 use tokio_rustls::rustls::crypto::aws_lc_rs::default_provider;
 use tokio_rustls::rustls::pki_types::pem::{self, PemObject as _};
 use tokio_rustls::rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName, UnixTime};
-use tokio_rustls::rustls::{CertificateError, Error, RootCertStore, ServerConfig};
+use tokio_rustls::rustls::{CertificateError, ClientConfig, Error, RootCertStore, ServerConfig};
+
+use super::mutual::{Sides, sides};
 
 /// The largest file, in bytes: a chain of ten certificates is a fiftieth of it.
 const FILE_LIMIT_BYTES: u64 = 1 << 20;
@@ -64,27 +66,48 @@ pub enum TlsError {
         /// The key.
         key_file: PathBuf,
     },
+    /// The peers' authority does not know the certificate.
+    #[error(
+        "{}: this authority does not vouch for the node's own certificate as one of both sides, server and client:          {reason}",
+        ca_file.display()
+    )]
+    NotOfAuthority {
+        /// The authority.
+        ca_file: PathBuf,
+        /// What the check said.
+        reason: String,
+    },
 }
 
-/// Stands for the bytes of both files. Compared instead of time stamps: Kubernetes swaps a mounted Secret by one
-/// symbolic link, and the key itself is not kept longer than needed.
-pub(super) type Fingerprint = [[u8; 32]; 2];
+/// Where certificate and key are, and for peers the authority.
+#[derive(Clone, Debug)]
+pub(super) struct Files {
+    pub(super) cert: PathBuf,
+    pub(super) key: PathBuf,
+    pub(super) ca: Option<PathBuf>,
+}
 
-/// Both files as they were read.
+/// Stands for the bytes of all files. Compared instead of time stamps: Kubernetes swaps a mounted Secret by one
+/// symbolic link, and the key itself is not kept longer than needed.
+pub(super) type Fingerprint = [[u8; 32]; 3];
+
+/// The files as they were read.
 pub(super) struct Pem<'a> {
-    cert_file: &'a Path,
-    key_file: &'a Path,
+    files: &'a Files,
     chain: Vec<u8>,
     key: Vec<u8>,
+    ca: Option<(&'a Path, Vec<u8>)>,
 }
 
 impl<'a> Pem<'a> {
-    pub(super) fn read(cert_file: &'a Path, key_file: &'a Path) -> Result<Self, TlsError> {
-        Ok(Self { cert_file, key_file, chain: read(cert_file)?, key: read(key_file)? })
+    pub(super) fn read(files: &'a Files) -> Result<Self, TlsError> {
+        let ca = files.ca.as_deref().map(|path| read(path).map(|bytes| (path, bytes))).transpose()?;
+        Ok(Self { files, chain: read(&files.cert)?, key: read(&files.key)?, ca })
     }
 
     pub(super) fn fingerprint(&self) -> Fingerprint {
-        [&self.chain, &self.key].map(|bytes| {
+        let ca = self.ca.as_ref().map_or(&[][..], |(_, bytes)| bytes);
+        [&self.chain, &self.key, ca].map(|bytes| {
             let mut hash = [0; 32];
             hash.copy_from_slice(digest(&SHA256, bytes).as_ref());
             hash
@@ -110,7 +133,9 @@ fn read(path: &Path) -> Result<Vec<u8>, TlsError> {
 
 /// What handshakes are made with.
 pub(super) struct Certificate {
-    pub(super) config: Arc<ServerConfig>,
+    pub(super) server: Arc<ServerConfig>,
+    /// The other side of a peer port.
+    pub(super) client: Option<Arc<ClientConfig>>,
     cert_file: PathBuf,
     validity: Validity,
 }
@@ -128,27 +153,28 @@ enum Validity {
 
 impl Certificate {
     pub(super) fn parse(pem: &Pem<'_>) -> Result<Self, TlsError> {
-        let cert_file = || pem.cert_file.to_path_buf();
-        let key_file = || pem.key_file.to_path_buf();
-        let chain = parse_chain(pem.cert_file, &pem.chain)?;
+        let Files { cert, key: key_file, .. } = pem.files;
+        let chain = parse_chain(cert, &pem.chain)?;
         let key = PrivateKeyDer::from_pem_slice(&pem.key).map_err(|error| match error {
-            pem::Error::NoItemsFound => TlsError::NoKey { path: key_file() },
-            error => TlsError::Malformed { path: key_file(), reason: damage(&error) },
+            pem::Error::NoItemsFound => TlsError::NoKey { path: key_file.clone() },
+            error => TlsError::Malformed { path: key_file.clone(), reason: damage(&error) },
         })?;
         let validity = chain.first().map_or(Validity::Now, validity);
-        let provider = Arc::new(default_provider());
-        let mut config = ServerConfig::builder_with_provider(provider)
-            .with_safe_default_protocol_versions()
-            .and_then(|builder| builder.with_no_client_auth().with_single_cert(chain, key))
-            .map_err(|error| match error {
-                Error::InconsistentKeys(_) => TlsError::KeyMismatch { cert_file: cert_file(), key_file: key_file() },
-                Error::InvalidCertificate(error) => {
-                    TlsError::Malformed { path: cert_file(), reason: format!("is not a usable certificate: {error}") }
-                }
-                error => TlsError::Malformed { path: key_file(), reason: format!("is not a usable key: {error}") },
-            })?;
-        config.alpn_protocols = vec![b"h2".to_vec(), b"http/1.1".to_vec()];
-        Ok(Self { config: Arc::new(config), cert_file: cert_file(), validity })
+        let wrong = |error| match error {
+            Error::InconsistentKeys(_) => TlsError::KeyMismatch { cert_file: cert.clone(), key_file: key_file.clone() },
+            Error::InvalidCertificate(error) => {
+                TlsError::Malformed { path: cert.clone(), reason: format!("is not a usable certificate: {error}") }
+            }
+            error => TlsError::Malformed { path: key_file.clone(), reason: format!("is not a usable key: {error}") },
+        };
+        let (server, client) = match &pem.ca {
+            None => (public(chain, key).map_err(wrong)?, None),
+            Some((ca_file, ca)) => {
+                let Sides { server, client } = sides(chain, key, (ca_file, ca), wrong)?;
+                (server, Some(Arc::new(client)))
+            }
+        };
+        Ok(Self { server: Arc::new(server), client, cert_file: cert.clone(), validity })
     }
 
     /// Tells what was loaded, and warns of one that clients will refuse.
@@ -166,12 +192,22 @@ impl Certificate {
     }
 }
 
+/// For a port that anyone may connect to.
+fn public(chain: Vec<CertificateDer<'static>>, key: PrivateKeyDer<'static>) -> Result<ServerConfig, Error> {
+    let mut config = ServerConfig::builder_with_provider(Arc::new(default_provider()))
+        .with_safe_default_protocol_versions()?
+        .with_no_client_auth()
+        .with_single_cert(chain, key)?;
+    config.alpn_protocols = vec![b"h2".to_vec(), b"http/1.1".to_vec()];
+    Ok(config)
+}
+
 /// The certificates in a file; at least one.
 pub(super) fn chain(cert_file: &Path) -> Result<Vec<CertificateDer<'static>>, TlsError> {
     parse_chain(cert_file, &read(cert_file)?)
 }
 
-fn parse_chain(cert_file: &Path, pem: &[u8]) -> Result<Vec<CertificateDer<'static>>, TlsError> {
+pub(super) fn parse_chain(cert_file: &Path, pem: &[u8]) -> Result<Vec<CertificateDer<'static>>, TlsError> {
     let chain: Vec<_> = CertificateDer::pem_slice_iter(pem)
         .collect::<Result<_, _>>()
         .map_err(|error| TlsError::Malformed { path: cert_file.to_path_buf(), reason: damage(&error) })?;

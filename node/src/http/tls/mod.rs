@@ -1,26 +1,28 @@
-//! TLS of the API: handshakes with a certificate that follows its files.
+//! TLS of the API and of the peer port: handshakes with a certificate that follows its files.
 //!
 //! TLS 1.2 and 1.3 (RFC 8446), HTTP/2 or HTTP/1.1 by ALPN (RFC 7301). Source of the rule that certificates are
 //! reloaded: the product specification, `10-node`, Security.
 
 mod certificate;
+mod mutual;
 mod pinned;
 
 use std::io;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
 use arc_swap::ArcSwap;
 use parking_lot::Mutex;
 use tokio::io::{AsyncRead, AsyncWrite};
-use tokio_rustls::rustls::ServerConfig;
+use tokio_rustls::rustls::ClientConfig;
 pub use tokio_rustls::server::TlsStream;
 use tokio_util::sync::CancellationToken;
 
-use certificate::{Certificate, Fingerprint, Pem};
+use certificate::{Certificate, Files, Fingerprint, Pem};
 
 pub use certificate::TlsError;
+pub use mutual::{MutualTls, is_refusal};
 pub use pinned::pinned_client;
 
 /// How often the files are looked at.
@@ -36,10 +38,9 @@ struct Seen {
 
 /// Speaks TLS on accepted connections, always with the certificate that its files hold.
 pub struct TlsAcceptor {
-    cert_file: PathBuf,
-    key_file: PathBuf,
+    files: Files,
     handshake_timeout: Duration,
-    current: ArcSwap<ServerConfig>,
+    current: ArcSwap<Certificate>,
     /// Held while the files are read; handshakes do not need it.
     seen: Mutex<Seen>,
 }
@@ -52,16 +53,21 @@ impl TlsAcceptor {
     /// When the files cannot be used: a node that was given a certificate must not start without it. An expired
     /// certificate is no error: it is logged, and clients will say so too.
     pub fn open(cert_file: &Path, key_file: &Path, handshake_timeout: Duration) -> Result<Self, TlsError> {
-        let pem = Pem::read(cert_file, key_file)?;
+        Self::follow(Files { cert: cert_file.to_path_buf(), key: key_file.to_path_buf(), ca: None }, handshake_timeout)
+    }
+
+    fn follow(files: Files, handshake_timeout: Duration) -> Result<Self, TlsError> {
+        let pem = Pem::read(&files)?;
         let certificate = Certificate::parse(&pem)?;
         certificate.log("the certificate was loaded");
-        Ok(Self {
-            cert_file: cert_file.to_path_buf(),
-            key_file: key_file.to_path_buf(),
-            handshake_timeout,
-            current: ArcSwap::new(certificate.config),
-            seen: Mutex::new(Seen { fingerprint: pem.fingerprint(), trouble: None }),
-        })
+        let seen = Mutex::new(Seen { fingerprint: pem.fingerprint(), trouble: None });
+        drop(pem);
+        Ok(Self { files, handshake_timeout, current: ArcSwap::from_pointee(certificate), seen })
+    }
+
+    /// What this side shows to those it connects to, where it does.
+    fn client(&self) -> Option<Arc<ClientConfig>> {
+        self.current.load().client.clone()
     }
 
     /// Shakes hands with who has connected. To be called in the connection's own task: the peer decides how long it
@@ -73,7 +79,7 @@ impl TlsAcceptor {
     where
         S: AsyncRead + AsyncWrite + Unpin,
     {
-        let handshake = tokio_rustls::TlsAcceptor::from(self.current.load_full()).accept(stream);
+        let handshake = tokio_rustls::TlsAcceptor::from(Arc::clone(&self.current.load().server)).accept(stream);
         tokio::time::timeout(self.handshake_timeout, handshake)
             .await
             .map_err(|_| io::Error::new(io::ErrorKind::TimedOut, "the TLS handshake took too long"))?
@@ -103,7 +109,7 @@ impl TlsAcceptor {
     }
 
     fn reload_changed(&self, seen: &mut Seen) -> Result<(), TlsError> {
-        let pem = Pem::read(&self.cert_file, &self.key_file)?;
+        let pem = Pem::read(&self.files)?;
         let fingerprint = pem.fingerprint();
         if fingerprint == seen.fingerprint {
             seen.trouble = None;
@@ -111,7 +117,7 @@ impl TlsAcceptor {
         }
         let certificate = Certificate::parse(&pem)?;
         certificate.log("the certificate has changed");
-        self.current.store(certificate.config);
+        self.current.store(Arc::new(certificate));
         *seen = Seen { fingerprint, trouble: None };
         Ok(())
     }

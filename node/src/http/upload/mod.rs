@@ -14,6 +14,7 @@ use super::audit::Trail;
 use super::body::{Pieces, declared_length};
 use super::caller::AsUser;
 use super::error::{ApiError, ApiResult, Code};
+use super::forward::AtMaster;
 use super::limits::Limits;
 use super::metadata;
 use super::multipart::{Event, Malformed, Parser, PartHead};
@@ -49,7 +50,11 @@ const REPLAY_DRAIN_BYTES: usize = 1 << 20;
             ("Idempotent-Replay" = String, description = "`true` when the file was sent before"))
     )),
 )]
-pub async fn upload(State(app): State<AppState>, AsUser(caller): AsUser, request: Request) -> ApiResult<Response> {
+pub async fn upload(
+    State(app): State<AppState>,
+    AsUser(caller): AsUser,
+    AtMaster(request): AtMaster,
+) -> ApiResult<Response> {
     let trail = request.extensions().get::<Trail>().cloned();
     let (row, replay) = receive(&app, &caller, request).await?;
     if let Some(trail) = trail {

@@ -121,7 +121,11 @@ pub(super) fn empty_trash(disk: &Disk) -> StorageResult<()> {
 
 fn remove_tree(disk: &Disk, path: &Path) -> StorageResult<()> {
     let removed = if path.is_dir() { std::fs::remove_dir_all(path) } else { std::fs::remove_file(path) };
-    removed.map_err(|source| disk.error("remove", path, source))
+    match removed {
+        // What a probe of another node made goes by itself.
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(()),
+        other => other.map_err(|source| disk.error("remove", path, source)),
+    }
 }
 
 /// Removes what one transaction of this term has staged, durable: its attr can no longer come.

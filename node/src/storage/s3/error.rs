@@ -80,6 +80,9 @@ impl Failure {
         let path = path.into();
         match self.kind {
             Kind::Full => StorageError::Full { action, path },
+            Kind::Open => {
+                StorageError::Io { action, path, source: io::Error::new(io::ErrorKind::NotConnected, self.said) }
+            }
             _ => StorageError::Io { action, path, source: io::Error::other(self.said) },
         }
     }

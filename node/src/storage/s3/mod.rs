@@ -5,6 +5,8 @@
 //! tombstones and rewrites while its transactions are settled.
 
 mod attrs;
+mod buffers;
+mod claim;
 mod client;
 mod crc;
 mod credentials;
@@ -26,18 +28,19 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use bytes::Bytes;
 use parking_lot::Mutex;
-use tokio::sync::Semaphore;
 use tokio::sync::mpsc::Sender;
 use uuid::Uuid;
 
+use self::buffers::Buffers;
+use self::claim::ClaimObject;
 pub use self::client::{Patience, S3Options};
 use self::element_file::ElementFileSeen;
 use self::listing::Listings;
 use self::new_file::{MEMORY_MIB, NewS3File};
 use self::store::Store;
 use super::{
-    AttrOnDisk, DataOrder, DataStat, DataStream, Found, NewFile, PublishError, Space, Storage, StorageError,
-    StorageResult,
+    AttrOnDisk, ClaimPlace, DataOrder, DataStat, DataStream, Found, NewFile, PublishError, Space, Storage,
+    StorageError, StorageResult,
 };
 use crate::failpoint;
 use crate::model::{Epoch, OperationType, StoragePath, Term, TransactionId};
@@ -46,8 +49,8 @@ use crate::model::{Epoch, OperationType, StoragePath, Term, TransactionId};
 pub struct S3Storage {
     store: Arc<Store>,
     listings: Arc<Listings>,
-    /// Memory for data on its way, in MiB.
-    memory: Arc<Semaphore>,
+    /// Memory for data on its way.
+    buffers: Arc<Buffers>,
     element_file: ElementFileSeen,
     /// Next revisions that wait for their intent.
     staged: Mutex<HashMap<TransactionId, Bytes>>,
@@ -65,10 +68,17 @@ impl S3Storage {
         Ok(Self {
             store: Arc::new(store),
             listings: Arc::new(Listings::new()),
-            memory: Arc::new(Semaphore::new(MEMORY_MIB)),
+            buffers: Buffers::new(MEMORY_MIB),
             element_file: ElementFileSeen::default(),
             staged: Mutex::default(),
         })
+    }
+}
+
+impl S3Storage {
+    /// Where processes say that they serve this prefix.
+    pub fn claim_place(&self) -> Arc<dyn ClaimPlace> {
+        Arc::new(ClaimObject(Arc::clone(&self.store)))
     }
 }
 
@@ -118,7 +128,7 @@ impl Storage for S3Storage {
     }
 
     async fn new_file(&self, term: Term, _tx: TransactionId, path: &StoragePath) -> StorageResult<Box<dyn NewFile>> {
-        Ok(Box::new(NewS3File::new(&self.store, &self.listings, &self.memory, term, path.clone())))
+        Ok(Box::new(NewS3File::new(&self.store, &self.listings, &self.buffers, term, path.clone())))
     }
 
     async fn stage_attr(&self, _term: Term, tx: TransactionId, attr: Bytes) -> StorageResult<()> {

@@ -7,10 +7,10 @@ use async_trait::async_trait;
 use aws_sdk_s3::types::CompletedPart;
 use bytes::{Bytes, BytesMut};
 use sha2::{Digest, Sha256};
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::task::JoinSet;
 
 use super::attrs;
+use super::buffers::{Buffer, Buffers};
 use super::crc::Crc64;
 use super::error::{Failure, Kind};
 use super::listing::Listings;
@@ -40,14 +40,16 @@ const FREE_BYTES: usize = MIB;
 pub(super) struct NewS3File {
     store: Arc<Store>,
     listings: Arc<Listings>,
-    memory: Arc<Semaphore>,
+    buffers: Arc<Buffers>,
     term: Term,
     path: StoragePath,
     hash: Sha256,
     crc: Crc64,
     size: u64,
-    gathered: BytesMut,
-    seat: Option<OwnedSemaphorePermit>,
+    /// The beginning, as long as it may be all.
+    small: BytesMut,
+    /// The part that is being gathered.
+    part: Option<Buffer>,
     parts: Option<Parts>,
     attr: Option<Bytes>,
     torn: bool,
@@ -75,21 +77,21 @@ impl NewS3File {
     pub(super) fn new(
         store: &Arc<Store>,
         listings: &Arc<Listings>,
-        memory: &Arc<Semaphore>,
+        buffers: &Arc<Buffers>,
         term: Term,
         path: StoragePath,
     ) -> Self {
         Self {
             store: Arc::clone(store),
             listings: Arc::clone(listings),
-            memory: Arc::clone(memory),
+            buffers: Arc::clone(buffers),
             term,
             path,
             hash: Sha256::new(),
             crc: Crc64::new(),
             size: 0,
-            gathered: BytesMut::new(),
-            seat: None,
+            small: BytesMut::new(),
+            part: None,
             parts: None,
             attr: None,
             torn: false,
@@ -113,17 +115,25 @@ impl NewS3File {
         (PART_MIB * (1 + sent / PARTS_OF_ONE_SIZE)).min(PART_MOST_MIB)
     }
 
-    /// A whole part's place, taken at once: several files that each hold half a part would wait for each other for ever.
-    async fn sit_down(&mut self) -> StorageResult<()> {
-        let wanted = u32::try_from(self.part_mib()).unwrap_or(u32::MAX);
-        let seat = Arc::clone(&self.memory).acquire_many_owned(wanted).await;
-        self.seat = Some(seat.map_err(|_| self.failed(Failure::new(Kind::Refused, "the storage is closed")))?);
+    /// Gathers as much of `piece` as goes into the next part.
+    async fn gather(&mut self, piece: &mut Bytes) -> StorageResult<()> {
+        let mut part = match self.part.take() {
+            Some(part) => part,
+            None => {
+                let part = self.buffers.take(self.part_mib()).await;
+                let mut part = part.map_err(|_| self.failed(Failure::new(Kind::Refused, "the storage is closed")))?;
+                part.fill(&mut mem::take(&mut self.small).freeze());
+                part
+            }
+        };
+        part.fill(piece);
+        self.part = Some(part);
         Ok(())
     }
 
     /// Sends what is gathered as the next part.
     async fn send_part(&mut self) -> Result<(), Failure> {
-        let (bytes, seat) = (mem::take(&mut self.gathered).freeze(), self.seat.take());
+        let Some(bytes) = self.part.take().map(Buffer::freeze) else { return Ok(()) };
         let mut parts = match self.parts.take() {
             Some(parts) => parts,
             None => Parts {
@@ -142,10 +152,7 @@ impl NewS3File {
         parts.sent += 1;
         let number = i32::try_from(parts.sent).unwrap_or(i32::MAX);
         let put = part(Arc::clone(&self.store), self.path.clone(), Arc::clone(&parts.upload), number, bytes);
-        parts.running.spawn(async move {
-            let _seat = seat;
-            put.await
-        });
+        parts.running.spawn(put);
         self.parts = Some(parts);
         Ok(())
     }
@@ -154,14 +161,13 @@ impl NewS3File {
     async fn finish_data(&mut self) -> Result<(), Failure> {
         let crc64 = self.crc.text();
         if self.parts.is_none() {
-            let bytes = mem::take(&mut self.gathered).freeze();
-            let put = self.store.put_data(&self.path, bytes, &crc64).await;
-            self.seat = None;
-            return put;
+            let bytes = match self.part.take() {
+                Some(part) => part.freeze(),
+                None => mem::take(&mut self.small).freeze(),
+            };
+            return self.store.put_data(&self.path, bytes, &crc64).await;
         }
-        if !self.gathered.is_empty() {
-            self.send_part().await?;
-        }
+        self.send_part().await?;
         let Some(mut parts) = self.parts.take() else { return Ok(()) };
         while parts.next().await? {}
         parts.done.sort_unstable_by_key(|part| part.part_number);
@@ -180,15 +186,13 @@ impl NewFile for NewS3File {
         self.hash.update(&piece);
         self.crc.update(&piece);
         while !piece.is_empty() {
-            if self.seat.is_none() && self.gathered.len() + piece.len() > FREE_BYTES {
-                self.sit_down().await?;
-                let part = self.part_mib() * MIB;
-                self.gathered.reserve(part - self.gathered.len());
+            if self.part.is_none() && self.parts.is_none() && self.small.len() + piece.len() <= FREE_BYTES {
+                self.small.extend_from_slice(&piece);
+                break;
             }
-            let room = self.part_mib() * MIB - self.gathered.len();
-            self.gathered.extend_from_slice(&piece.split_to(room.min(piece.len())));
+            self.gather(&mut piece).await?;
             // A file of exactly one part is one put.
-            let full = self.gathered.len() == self.part_mib() * MIB;
+            let full = self.part.as_ref().is_some_and(Buffer::is_full);
             if full && (self.parts.is_some() || !piece.is_empty()) {
                 self.send_part().await.map_err(|failure| self.failed(failure))?;
             }

@@ -43,6 +43,7 @@ pub struct Metrics {
     cache_misses: IntCounter,
     cache_refreshes: IntCounter,
     takeovers: IntCounter,
+    forwarded: IntCounterVec,
     version: &'static str,
 }
 
@@ -74,6 +75,30 @@ impl WalOutcome {
             Self::Committed => "committed",
             Self::RolledBack => "rolled_back",
             Self::Failed => "failed",
+        }
+    }
+}
+
+/// What became of a request that was to be passed on to the master.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Forwarded {
+    /// The master has answered, whatever it said.
+    Answered,
+    /// The master was not reached, or did not want the request: it has not happened.
+    NotMaster,
+    /// No answer came: it may have happened.
+    OutcomeUnknown,
+    /// The client went away, or did not send its body to the end.
+    Abandoned,
+}
+
+impl Forwarded {
+    const fn as_str(self) -> &'static str {
+        match self {
+            Self::Answered => "answered",
+            Self::NotMaster => "not_master",
+            Self::OutcomeUnknown => "outcome_unknown",
+            Self::Abandoned => "abandoned",
         }
     }
 }
@@ -130,6 +155,13 @@ impl Metrics {
                 &registry,
                 IntCounter::new("takeovers_total", "Terms that this process has begun as master.")?,
             )?,
+            forwarded: registered(
+                &registry,
+                IntCounterVec::new(
+                    Opts::new("forwarded_requests_total", "Writes passed on to the master, by what became of them."),
+                    &["outcome"],
+                )?,
+            )?,
             registry,
             version,
         })
@@ -176,6 +208,13 @@ impl Metrics {
     /// This process has begun a term as master.
     pub fn takeover(&self) {
         self.takeovers.inc();
+    }
+
+    /// A request that was to be passed on to the master has ended.
+    pub fn forwarded(&self, outcome: Forwarded) {
+        if let Ok(counter) = self.forwarded.get_metric_with_label_values(&[outcome.as_str()]) {
+            counter.inc();
+        }
     }
 
     /// All metrics in Prometheus' text format ([`METRICS_CONTENT_TYPE`]). What is not known in `scrape` is left out

@@ -2,7 +2,7 @@
 
 use prometheus::core::{AtomicU64, GenericGaugeVec};
 use prometheus::proto::MetricFamily;
-use prometheus::{IntCounter, IntGaugeVec, Opts, Registry};
+use prometheus::{Gauge, IntCounter, IntCounterVec, IntGaugeVec, Opts, Registry};
 
 use super::{MetricsError, PREFIX, registered};
 
@@ -44,6 +44,10 @@ pub struct Scrape {
     pub master: Option<bool>,
     /// Number of the running term.
     pub epoch: Option<u64>,
+    /// Renewals of the Lease since start, by outcome; without a Lease there are none.
+    pub lease_renewals: Vec<(&'static str, u64)>,
+    /// Since the Lease was last renewed, in seconds.
+    pub lease_seconds_since_renewal: Option<f64>,
     /// How full the element is.
     pub capacity: Option<CapacityNumbers>,
     /// Whether the storage has failed in a way that stops writing until a restart.
@@ -82,6 +86,17 @@ impl Scrape {
         one_of(&all, "mode", "1 for the element's mode.", "mode", &["edit", "rw", "ro", "ar"], self.mode)?;
         gauge(&all, "master", "1 if this node may write.", self.master.map(u64::from))?;
         gauge(&all, "epoch", "Number of the running term.", self.epoch)?;
+        if !self.lease_renewals.is_empty() {
+            let help = "Renewals of the Lease by this process.";
+            let all = registered(&all, IntCounterVec::new(Opts::new("lease_renewals_total", help), &["outcome"])?)?;
+            for (outcome, count) in &self.lease_renewals {
+                all.get_metric_with_label_values(&[outcome])?.inc_by(*count);
+            }
+        }
+        if let Some(seconds) = self.lease_seconds_since_renewal {
+            let help = "Time since the Lease was last renewed.";
+            registered(&all, Gauge::new("lease_seconds_since_renewal", help)?)?.set(seconds);
+        }
         let broken = self.storage_broken.map(u64::from);
         gauge(&all, "storage_broken", "1 if the storage failed and writing has stopped.", broken)?;
         let jobs: Vec<_> = self.jobs_running.iter().map(|(kind, runs)| (*kind, Some(u64::from(*runs)))).collect();

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use http::{Method, StatusCode};
 
-use super::{CacheLookup, CapacityNumbers, Metrics, NO_ROUTE, Scrape, WalOutcome};
+use super::{CacheLookup, CapacityNumbers, Forwarded, Metrics, NO_ROUTE, Scrape, WalOutcome};
 
 #[test]
 fn every_metric_has_its_name_and_labels() {
@@ -17,6 +17,7 @@ fn every_metric_has_its_name_and_labels() {
     metrics.wal_transaction("FILE_CREATE", WalOutcome::Committed);
     metrics.cache_lookup(CacheLookup::Hit);
     metrics.takeover();
+    metrics.forwarded(Forwarded::OutcomeUnknown);
     let scrape = Scrape {
         files: Some((3, 1)),
         stored_bytes: Some(4096),
@@ -29,6 +30,8 @@ fn every_metric_has_its_name_and_labels() {
         mode: Some("rw"),
         master: Some(true),
         epoch: Some(9),
+        lease_renewals: vec![("ok", 8), ("conflict", 0)],
+        lease_seconds_since_renewal: Some(1.5),
         capacity: Some(CapacityNumbers { total: None, used: 50, available: None, level: "warning" }),
         storage_broken: Some(false),
         jobs_running: vec![("rebuild", false), ("verify", true)],
@@ -59,6 +62,9 @@ fn every_metric_has_its_name_and_labels() {
         "storage_element_master 1",
         "storage_element_epoch 9",
         "storage_element_takeovers_total 1",
+        r#"storage_element_forwarded_requests_total{outcome="outcome_unknown"} 1"#,
+        r#"storage_element_lease_renewals_total{outcome="ok"} 8"#,
+        "storage_element_lease_seconds_since_renewal 1.5",
         r#"storage_element_capacity_bytes{kind="used"} 50"#,
         r#"storage_element_capacity_level{level="warning"} 1"#,
         r#"storage_element_capacity_level{level="ok"} 0"#,

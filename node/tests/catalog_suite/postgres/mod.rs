@@ -2,6 +2,7 @@
 
 mod faults;
 mod fencing;
+mod news;
 mod plans;
 mod pooler;
 #[path = "../../../../e2e/src/postgres.rs"]

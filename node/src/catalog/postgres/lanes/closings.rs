@@ -36,7 +36,13 @@ impl Closings {
 
     /// Works until nobody can ask any more.
     pub(in crate::catalog::postgres) async fn run(mut self) {
-        while let Some(group) = self.lane.next().await {
+        loop {
+            // Waiting for the next group may be given up: nothing is taken before there is one.
+            let group = tokio::select! {
+                group = self.lane.next() => group,
+                () = self.held.close_of_old_terms() => continue,
+            };
+            let Some(group) = group else { break };
             let (mut commits, mut others, mut alone) = (Vec::new(), Vec::new(), Vec::new());
             for request in group {
                 match request {

@@ -5,6 +5,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use sqlx::{Connection, PgConnection};
+use tokio::sync::watch;
 use tokio::time::Instant;
 
 use crate::catalog::postgres::server::{Purpose, Server};
@@ -17,6 +18,7 @@ const TRUSTED: Duration = Duration::from_secs(1);
 pub(super) struct Held {
     server: Arc<Server>,
     transactions: Arc<AtomicU64>,
+    renamed: watch::Receiver<()>,
     open: Option<Open>,
 }
 
@@ -29,12 +31,13 @@ struct Open {
 
 impl Held {
     pub(super) fn new(server: &Arc<Server>, transactions: &Arc<AtomicU64>) -> Self {
-        Self { server: Arc::clone(server), transactions: Arc::clone(transactions), open: None }
+        let renamed = server.renamed();
+        Self { server: Arc::clone(server), transactions: Arc::clone(transactions), renamed, open: None }
     }
 
     /// The connection, in the name of the term that runs now.
     pub(super) async fn connection(&mut self) -> CatalogResult<&mut PgConnection> {
-        let name = self.server.names.load().of(Purpose::Write);
+        let name = self.server.names().of(Purpose::Write);
         let usable = match self.open.take() {
             Some(open) if open.name == name && open.opened.elapsed() < self.server.options.recycle => alive(open).await,
             Some(open) => {
@@ -52,6 +55,18 @@ impl Held {
         };
         open.used = Instant::now();
         Ok(&mut self.open.insert(open).conn)
+    }
+
+    /// Closes the connection when it is not of the running term any more, without waiting until it is needed. Never
+    /// returns; may be given up at any moment.
+    pub(super) async fn close_of_old_terms(&mut self) {
+        while self.renamed.changed().await.is_ok() {
+            let name = self.server.names().of(Purpose::Write);
+            if let Some(open) = self.open.take_if(|open| open.name != name) {
+                let _ = tokio::time::timeout(TRUSTED, open.conn.close()).await;
+            }
+        }
+        std::future::pending().await
     }
 
     /// Counts what was done. After an error that is not about a row the connection is given up: it may be broken, and

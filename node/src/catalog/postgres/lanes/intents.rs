@@ -32,7 +32,13 @@ impl Intents {
 
     /// Works until nobody can ask any more.
     pub(in crate::catalog::postgres) async fn run(mut self) {
-        while let Some(group) = self.lane.next().await {
+        loop {
+            // Waiting for the next group may be given up: nothing is taken before there is one.
+            let group = tokio::select! {
+                group = self.lane.next() => group,
+                () = self.held.close_of_old_terms() => continue,
+            };
+            let Some(group) = group else { break };
             let (intents, replies): (Vec<_>, Vec<_>) =
                 group.into_iter().map(|Announce(intent, reply)| (intent, reply)).unzip();
             let verdicts = self.together(&intents.iter().collect::<Vec<_>>()).await;
