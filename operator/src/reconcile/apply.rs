@@ -35,7 +35,12 @@ pub async fn apply(context: &Context, key: &Key, uid: &str, wishes: &[Wish]) -> 
             Ok(Done::Written) => applied.written.push(what),
             Ok(Done::InTheWay(problem)) => applied.problems.push(problem),
             Err(Failure { cause: Cause::Refused(message), .. }) => {
-                let message = format!("the API server refuses {what}: {message}");
+                let hint = if message.contains("can not be less than status.capacity") {
+                    ". A growth is taken back to a size above what the volume has, not to exactly that"
+                } else {
+                    ""
+                };
+                let message = format!("the API server refuses {what}: {message}{hint}");
                 applied.problems.push(Problem::stalls("ApplyRefused", message));
             }
             // Its CustomResourceDefinition went away since the operator started.
