@@ -10,7 +10,7 @@ export CARGO_TARGET_DIR ?= $(or $(XDG_CACHE_HOME),$(HOME)/.cache)/storage-elemen
 
 CARGO := cargo --locked
 
-.PHONY: build run check measure unit binaries e2e test bench bench-smoke cluster cluster-down needs bench-needs cluster-needs
+.PHONY: build run check measure unit binaries e2e test bench bench-smoke cluster cluster-down e2e-cluster needs bench-needs cluster-needs
 
 build: ## The node, for people
 	$(CARGO) build -p storage-node
@@ -54,6 +54,9 @@ cluster: cluster-needs ## A real Kubernetes with pods on this machine, with the 
 	$(CARGO) build -p storage-node -p storage-operator
 	$(CARGO) build -p storage-element-e2e --bin cluster
 	"$$CARGO_TARGET_DIR/debug/cluster" up --nodes $(NODES)
+
+e2e-cluster: cluster-needs binaries ## Elements of every kind applied to a Kubernetes with pods; as root
+	$(CARGO) test -p storage-element-e2e --test cluster_apply -- --ignored --nocapture
 
 cluster-down: ## Ends it and removes every trace
 	$(CARGO) build -p storage-element-e2e --bin cluster

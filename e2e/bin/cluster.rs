@@ -74,8 +74,10 @@ fn hold(nodes: u8) -> Result<()> {
         PROGRAMS.iter().map(|name| Ok((*name, binaries::find(name)?))).collect::<Result<_>>()?;
     let programs: Vec<(&str, &Path)> = found.iter().map(|(name, path)| (*name, path.as_path())).collect();
     let cluster = Cluster::start(nodes, &programs)?;
+    cluster.install_operator()?;
     let text = format!(
-        "A Kubernetes with {nodes} node{} is up. Use it with\n\n  export KUBECONFIG={}\n  export PATH={}:$PATH\n\n\
+        "A Kubernetes with {nodes} node{} is up, and the operator in it. Use it with\n\n  export KUBECONFIG={}\n  export PATH={}:$PATH\n\n\
+  kubectl apply -f charts/samples/embedded.yaml\n  kubectl wait --for=condition=Ready se/notes --timeout=2m\n\n\
          Images: {}. Storage classes: standard (one node at a time), shared.\n`make cluster-down` removes every trace.",
         if nodes == 1 { "" } else { "s" },
         cluster.admin()?.kubeconfig().display(),

@@ -1,7 +1,7 @@
 //! A connection between two programs that a test can cut: in silence, as a network does it, or by refusal.
 
 use std::io::{ErrorKind, Read, Write};
-use std::net::{Shutdown, SocketAddr, TcpListener, TcpStream};
+use std::net::{Ipv4Addr, Shutdown, SocketAddr, TcpListener, TcpStream};
 use std::os::unix::net::UnixStream;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -39,7 +39,15 @@ impl Link {
     /// # Errors
     /// When no port can be listened on.
     pub fn to(target: Target) -> Result<Self> {
-        let listener = TcpListener::bind("127.0.0.1:0")?;
+        Self::at(Ipv4Addr::LOCALHOST, target)
+    }
+
+    /// An open link whose port is at `address`, one of this machine's: for who is in another network namespace.
+    ///
+    /// # Errors
+    /// When no port can be listened on.
+    pub fn at(address: Ipv4Addr, target: Target) -> Result<Self> {
+        let listener = TcpListener::bind((address, 0))?;
         listener.set_nonblocking(true)?;
         let address = listener.local_addr()?;
         let state = Arc::new(AtomicU8::new(OPEN));

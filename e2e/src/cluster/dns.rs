@@ -39,6 +39,8 @@ pub(super) fn objects() -> Value {
             "replicas": 1, "selector": {"matchLabels": labels},
             "template": {"metadata": {"labels": labels}, "spec": {
                 "serviceAccountName": "coredns", "dnsPolicy": "Default",
+                // Port 53 is not for everyone.
+                "securityContext": {"runAsUser": 0},
                 "containers": [{
                     "name": "coredns", "image": image::reference("coredns"), "imagePullPolicy": "Never",
                     "args": ["-conf", "/etc/coredns/Corefile"],

@@ -8,6 +8,7 @@ mod dns;
 mod host;
 pub mod image;
 mod node;
+pub mod operator;
 mod volumes;
 
 use std::fs::{File, TryLockError};

@@ -22,7 +22,7 @@ pub(super) fn objects(folder: &Path) -> Result<Value> {
             items.push(json!({
                 "apiVersion": "v1", "kind": "PersistentVolume", "metadata": {"name": name},
                 "spec": {
-                    "capacity": {"storage": "100Gi"}, "accessModes": modes, "storageClassName": class,
+                    "capacity": {"storage": "1Ti"}, "accessModes": modes, "storageClassName": class,
                     "persistentVolumeReclaimPolicy": "Retain", "hostPath": {"path": place, "type": "Directory"},
                 },
             }));

@@ -29,14 +29,20 @@ pub struct Request {
     pub uri: String,
     /// The status of the answer; 0 when there is none yet.
     pub code: u16,
-    /// The user agent of who asked.
-    pub agent: String,
+    /// The kind of what was answered, where that is logged: `PartialObjectMetadata` when only metadata was asked for.
+    pub answered: String,
+    /// The labels of what was answered, where that is logged.
+    pub labels: Value,
 }
 
 /// The options that make an API server write one.
 pub(super) fn options(folder: &Path) -> Result<Vec<String>> {
     let policy = folder.join("audit-policy.json");
-    let rules = json!([{"level": "Metadata"}]);
+    // What was answered about Secrets shows whether their content was asked for. Only tests' Secrets are here.
+    let rules = json!([
+        {"level": "RequestResponse", "verbs": ["get", "list"], "resources": [{"group": "", "resources": ["secrets"]}]},
+        {"level": "Metadata"},
+    ]);
     let text = json!({
         "apiVersion": "audit.k8s.io/v1", "kind": "Policy", "omitStages": ["RequestReceived"], "rules": rules,
     });
@@ -96,7 +102,8 @@ impl Request {
             name: text("/objectRef/name"),
             uri: text("/requestURI"),
             code: event.pointer("/responseStatus/code").and_then(Value::as_u64).unwrap_or(0).try_into().unwrap_or(0),
-            agent: text("/userAgent"),
+            answered: text("/responseObject/kind"),
+            labels: event.pointer("/responseObject/metadata/labels").cloned().unwrap_or_default(),
         }
     }
 }
