@@ -2,10 +2,10 @@
 
 use k8s_openapi::api::core::v1::Namespace;
 use kube::Api;
-use kube::api::DeleteParams;
+use kube::api::{DeleteParams, ListParams};
 use serde_json::json;
 
-use crate::ground::{Ground, plane, runtime, small, until};
+use crate::ground::{Ground, PATIENCE, plane, runtime, small, until, until_within};
 
 async fn gone(ground: &Ground, name: &str) {
     until("the element is gone", async || ground.elements().get_opt(name).await.unwrap().is_none()).await;
@@ -104,8 +104,9 @@ fn an_element_that_ran_is_not_deleted_while_nobody_can_say_what_is_kept() {
 fn nothing_of_ours_holds_up_the_end_of_a_namespace() {
     plane();
     runtime().block_on(async {
-        let ground = Ground::new().await;
-        let _operator = ground.operator().start_ready().unwrap();
+        // The operator lives elsewhere: in a namespace that goes its own account would go first.
+        let (home, ground) = (Ground::new().await, Ground::new().await);
+        let operator = home.operator_for(&ground).start_ready().unwrap();
         let mut spec = small();
         ground.apply("kept", &spec).await;
         spec["deletionPolicy"] = json!("Delete");
@@ -115,7 +116,16 @@ fn nothing_of_ours_holds_up_the_end_of_a_namespace() {
         }
         let namespaces: Api<Namespace> = Api::all(ground.client.clone());
         namespaces.delete(&ground.namespace, &DeleteParams::default()).await.unwrap();
-        until("the namespace is gone", async || {
+        // The cluster itself looks again only after half the pods' grace.
+        until_within(PATIENCE * 2, "nothing of ours is left", async || {
+            for name in ["kept", "deleted"] {
+                ground.end_deleted_pods(name).await;
+            }
+            ground.elements().list(&ListParams::default()).await.unwrap().items.is_empty()
+        })
+        .await;
+        let log = operator.log();
+        until_within(PATIENCE * 4, &format!("the namespace is gone; {log}"), async || {
             if namespaces.get_opt(&ground.namespace).await.unwrap().is_none() {
                 return true;
             }

@@ -49,7 +49,7 @@ pub fn runtime() -> tokio::runtime::Runtime {
 }
 
 /// The CustomResourceDefinition and the operator's role, as they are installed by people.
-async fn install(admin: &Access) {
+pub async fn install(admin: &Access) {
     let client = admin.client().await.unwrap();
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
     let text = std::fs::read_to_string(root.join("crds/storageelements.yaml")).unwrap();
@@ -86,10 +86,15 @@ fn resource(api_version: &str, kind: &str, plural: &str) -> ApiResource {
 }
 
 /// Waits until `holds`.
-pub async fn until(what: &str, mut holds: impl AsyncFnMut() -> bool) {
+pub async fn until(what: &str, holds: impl AsyncFnMut() -> bool) {
+    until_within(PATIENCE, what, holds).await;
+}
+
+/// Waits until `holds`, for as long as it may take.
+pub async fn until_within(patience: Duration, what: &str, mut holds: impl AsyncFnMut() -> bool) {
     let begun = Instant::now();
     while !holds().await {
-        assert!(begun.elapsed() < PATIENCE, "not within {PATIENCE:?}: {what}");
+        assert!(begun.elapsed() < patience, "not within {patience:?}: {what}");
         tokio::time::sleep(Duration::from_millis(50)).await;
     }
 }
@@ -104,7 +109,12 @@ pub struct Ground {
 impl Ground {
     /// A fresh namespace, with an account for the operator that has the rights it is installed with, and no more.
     pub async fn new() -> Self {
-        let admin = plane().admin();
+        Self::on(plane()).await
+    }
+
+    /// The same on another control plane.
+    pub async fn on(plane: &ControlPlane) -> Self {
+        let admin = plane.admin();
         let client = admin.client().await.unwrap();
         let namespaces: Api<Namespace> = Api::all(client.clone());
         let wanted = serde_json::from_value(json!({"metadata": {"generateName": "files-"}})).unwrap();

@@ -4,8 +4,9 @@ use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomRe
 use kube::Api;
 use kube::api::{Patch, PatchParams};
 use serde_json::{Value, json};
+use storage_element_e2e::control_plane::Parts;
 
-use crate::ground::{Ground, plane, runtime, small, until};
+use crate::ground::{Ground, install, plane, runtime, small, until};
 
 #[test]
 fn one_operator_serves_several_namespaces() {
@@ -49,9 +50,11 @@ fn one_replica_acts_and_another_takes_over() {
 
 #[test]
 fn an_element_of_a_newer_version_stops_nobody_else() {
-    plane();
+    // One of its own: a changed definition ends the watches of all.
+    let plane = Parts::default().start().unwrap();
     runtime().block_on(async {
-        let ground = Ground::new().await;
+        install(plane.admin()).await;
+        let ground = Ground::on(&plane).await;
         // A newer version knows one mode more.
         let definitions: Api<CustomResourceDefinition> = Api::all(ground.client.clone());
         let name = "storageelements.storage.artstore.dev";
