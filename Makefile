@@ -10,7 +10,7 @@ export CARGO_TARGET_DIR ?= $(or $(XDG_CACHE_HOME),$(HOME)/.cache)/storage-elemen
 
 CARGO := cargo --locked
 
-.PHONY: build run check measure unit binaries e2e test bench bench-smoke cluster cluster-down e2e-cluster needs bench-needs cluster-needs
+.PHONY: build run check measure unit binaries e2e test bench bench-smoke cluster cluster-down needs bench-needs cluster-needs
 
 build: ## The node, for people
 	$(CARGO) build -p storage-node
@@ -33,11 +33,11 @@ binaries: ## The programs that the whole-system tests run
 	$(CARGO) build -p storage-node -p storage-operator
 	$(CARGO) build -p storage-node --features failpoints --bin storage-node-failpoints
 
-e2e: needs binaries ## Whole-system tests: real processes, killed, filled, starved
+e2e: needs cluster-needs binaries ## Whole-system tests: real processes, killed, filled, starved
 	e2e/run-tests
 
 # The benchmark is only run for a moment, to prove that it runs; then the tests, whose last line is the verdict.
-test: needs check unit binaries bench-smoke ## All of it
+test: needs cluster-needs check unit binaries bench-smoke ## All of it
 	e2e/run-tests
 
 bench: bench-needs ## The node beside the physical limit and beside nginx, in under three minutes
@@ -54,9 +54,6 @@ cluster: cluster-needs ## A real Kubernetes with pods on this machine, with the 
 	$(CARGO) build -p storage-node -p storage-operator
 	$(CARGO) build -p storage-element-e2e --bin cluster
 	"$$CARGO_TARGET_DIR/debug/cluster" up --nodes $(NODES)
-
-e2e-cluster: cluster-needs binaries ## Elements of every kind applied to a Kubernetes with pods; as root
-	$(CARGO) test -p storage-element-e2e --test cluster_apply -- --ignored --nocapture
 
 cluster-down: ## Ends it and removes every trace
 	$(CARGO) build -p storage-element-e2e --bin cluster

@@ -32,6 +32,8 @@ fn traces() -> Vec<String> {
 
 #[test]
 fn two_nodes_run_pods_and_leave_nothing() {
+    // What one that was killed has left.
+    storage_element_e2e::cluster::clear().unwrap();
     let before = traces();
     let cluster = Cluster::start(2, &[]).unwrap();
     let labels = json!({"app": "echo"});

@@ -1,5 +1,5 @@
 //! `kubectl apply` of a StorageElement on a real Kubernetes, and what a platform engineer has then: a running element,
-//! files up and down through its Service, an id that outlives it. Needs root and Debian's containerd: `make e2e-cluster`.
+//! files up and down through its Service, an id that outlives it. Needs root and Debian's containerd.
 
 #![allow(clippy::unwrap_used, missing_docs, reason = "a test")]
 
@@ -112,7 +112,6 @@ fn panic_with(text: &str) {
 }
 
 #[test]
-#[ignore = "needs root, containerd and some minutes: make e2e-cluster"]
 fn elements_of_every_kind_run_after_one_apply() {
     let place = Place::start();
     let cluster = &place.cluster;

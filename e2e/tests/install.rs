@@ -64,15 +64,10 @@ fn the_kustomization_installs_an_operator_with_the_least_rights() {
         command.output().unwrap().status.success()
     });
     let versions = || {
-        kubectl(
-            &plane,
-            &[
-                "get",
-                "crd,clusterrole/storage-operator,clusterrolebinding/storage-operator",
-                "-o",
-                "jsonpath={range .items[*]}{.metadata.name}={.metadata.resourceVersion}{\"\\n\"}{end}",
-            ],
-        )
+        let path = "jsonpath={range .items[*]}{.metadata.name}={.metadata.resourceVersion}{\"\\n\"}{end}";
+        let label = "app.kubernetes.io/name=storage-operator";
+        let made = "clusterroles,clusterrolebindings,serviceaccounts";
+        kubectl(&plane, &["get", "crd", "-o", path]) + &kubectl(&plane, &["get", made, "-A", "-l", label, "-o", path])
     };
     kubectl(
         &plane,

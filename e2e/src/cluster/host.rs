@@ -166,6 +166,34 @@ pub fn unmount_below(folder: &Path) {
     }
 }
 
+/// The network namespaces of pods, which the CNI names so.
+pub fn pod_namespaces() -> Vec<String> {
+    let entries = std::fs::read_dir("/run/netns").into_iter().flatten().flatten();
+    let names = entries.filter_map(|entry| entry.file_name().into_string().ok());
+    names.filter(|name| name.starts_with("cni-")).collect()
+}
+
+/// Notes in `file` which pods' namespaces are not ours, unless a cluster that crashed has left its note there.
+///
+/// # Errors
+/// When the note cannot be written.
+pub fn record_pod_namespaces(file: &Path) -> Result<()> {
+    if !file.exists() {
+        std::fs::write(file, pod_namespaces().join("\n"))?;
+    }
+    Ok(())
+}
+
+/// Removes the namespaces of pods that came after the note in `file`.
+pub fn remove_pod_namespaces(file: &Path) {
+    let Ok(note) = std::fs::read_to_string(file) else { return };
+    for namespace in pod_namespaces() {
+        if !note.lines().any(|other| other == namespace) {
+            let _ = run("ip", &["netns", "delete", &namespace]);
+        }
+    }
+}
+
 /// Removes network namespaces and links of ours.
 pub fn remove_network(namespaces: &[String]) {
     for namespace in namespaces {

@@ -51,6 +51,7 @@ impl Cluster {
         let lock = lock(folder)?;
         remove_traces();
         std::fs::create_dir_all(folder.join("run"))?;
+        host::record_pod_namespaces(&folder.join("namespaces"))?;
         let settings = host::Settings::record(&folder.join("settings"))?;
         let mut cluster = Self { nodes: Vec::new(), plane: None, settings, _lock: lock };
         cluster.bring_up(nodes, programs)?;
@@ -169,7 +170,9 @@ impl Drop for Cluster {
         self.plane = None;
         remove_traces();
         self.settings.restore();
-        let _ = std::fs::remove_file(Path::new(FOLDER).join("settings"));
+        for note in ["settings", "namespaces"] {
+            let _ = std::fs::remove_file(Path::new(FOLDER).join(note));
+        }
     }
 }
 
@@ -194,6 +197,7 @@ fn remove_traces() {
         node::remove(number, &folder);
     }
     let namespaces: Vec<String> = (1..=NODES_AT_MOST).map(node::namespace).collect();
+    host::remove_pod_namespaces(&Path::new(FOLDER).join("namespaces"));
     host::remove_network(&namespaces);
     host::unmount_below(&folder);
     let _ = std::fs::remove_dir_all(&folder);

@@ -154,7 +154,14 @@ impl Process<'_> {
     }
 
     async fn try_open(&self) -> Result<Opened, OpeningError> {
-        opening::open(self.config, opening::lock(self.config).await?, &self.metrics).await
+        let locked = opening::lock(self.config).await?;
+        let election = Arc::clone(&locked.election);
+        let opened = opening::open(self.config, locked, &self.metrics).await;
+        if opened.is_err() {
+            // A storage that is refused is nobody's: whose it is need not wait for us.
+            election.release().await;
+        }
+        opened
     }
 }
 
