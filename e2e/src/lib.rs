@@ -12,6 +12,7 @@ pub mod daemon;
 pub mod database;
 pub mod failpoints;
 pub mod fault_proxy;
+pub mod history;
 pub mod in_mode;
 pub mod job;
 pub mod ledger;

@@ -167,6 +167,13 @@ impl Node {
         }
     }
 
+    /// Whether the process has been stopped (SIGSTOP), by itself or by somebody.
+    pub fn is_stopped(&self) -> bool {
+        let Ok(pid) = self.pid() else { return false };
+        let stat = std::fs::read_to_string(format!("/proc/{}/stat", pid.as_raw_nonzero())).unwrap_or_default();
+        stat.rsplit_once(')').is_some_and(|(_, rest)| rest.trim_start().starts_with('T'))
+    }
+
     /// Sends a signal: `STOP` freezes the process, `CONT` lets it go on.
     ///
     /// # Errors
