@@ -10,7 +10,7 @@ export CARGO_TARGET_DIR ?= $(or $(XDG_CACHE_HOME),$(HOME)/.cache)/storage-elemen
 
 CARGO := cargo --locked
 
-.PHONY: build run check measure unit binaries e2e test bench bench-smoke cluster cluster-down needs bench-needs cluster-needs
+.PHONY: build run check measure unit binaries e2e test bench bench-smoke fencing history cluster cluster-down needs bench-needs cluster-needs
 
 build: ## The node, for people
 	$(CARGO) build -p storage-node
@@ -35,6 +35,12 @@ binaries: ## The programs that the whole-system tests run
 
 e2e: needs cluster-needs binaries ## Whole-system tests: real processes, killed, filled, starved
 	e2e/run-tests
+
+fencing: needs binaries ## A master stopped at every fail point, on a folder and on a bucket
+	SE_FENCING=all $(CARGO) test -p storage-element-e2e --test fencing -- --nocapture --test-threads=1
+
+history: needs binaries ## Two minutes of kills, freezes and cuts, and a check of what clients saw
+	HISTORY_SECONDS=120 $(CARGO) test -p storage-element-e2e --test history -- --nocapture --test-threads=1
 
 # The benchmark is only run for a moment, to prove that it runs; then the tests, whose last line is the verdict.
 test: needs cluster-needs check unit binaries bench-smoke ## All of it

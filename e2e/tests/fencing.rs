@@ -6,6 +6,8 @@
 #![allow(missing_docs, reason = "a test")]
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail, ensure};
@@ -73,13 +75,16 @@ async fn stopped_at(make: Make, point: &str) -> Result<()> {
     let mut ledger = Ledger::new();
     replicas.nodes[0].set_env("FAILPOINTS", &format!("{point}=1*return(stop)"));
     replicas.nodes[0].spawn()?;
-    let mut working = None;
+    let (stopped, mut working) = (Arc::new(AtomicBool::new(false)), None);
     if !is_of_the_start(point) {
         ensure!(replicas.master().await? == 0, "the first node is master");
         let upload = file("before");
-        working = Some(tokio::spawn(work(replicas.nodes[0].client("operator")?, upload)));
+        // What became of it is judged by what its client heard.
+        ledger.note_upload("before", upload.content().sha256()?, None)?;
+        working = Some(tokio::spawn(work(replicas.nodes[0].client("operator")?, upload, Arc::clone(&stopped))));
     }
     until("the master has stopped itself", || Ok(replicas.nodes[0].is_stopped())).await?;
+    stopped.store(true, Ordering::SeqCst);
     replicas.nodes[1].spawn()?;
     ensure!(replicas.master_but(0).await? == 1, "the other node takes over");
     let clients = replicas.clients("operator")?;
@@ -127,23 +132,33 @@ fn file(label: &str) -> Upload {
         .idempotency_key(label)
 }
 
-/// Every kind of operation, until one is not answered in time: then the node stands still. What was acknowledged.
-async fn work(client: Client, first: Upload) -> Vec<(&'static str, String, u16)> {
+/// Every kind of operation, until the node stands still: what comes later would be the successor's, passed on. What was
+/// answered.
+async fn work(client: Client, first: Upload, stopped: Arc<AtomicBool>) -> Vec<(&'static str, String, u16)> {
     let mut heard = Vec::new();
     let Ok(answer) = client.upload(&first).await else { return heard };
     let Ok(id) = answer.file_id() else { return heard };
     heard.push(("upload", id.clone(), answer.status));
+    let goes_on = || !stopped.load(Ordering::SeqCst);
     let hold = format!("/api/v1/files/{id}/legal-hold");
-    if let Ok(answer) = client.patch(&id, &json!({"description": "by the first master"})).await {
+    if goes_on()
+        && let Ok(answer) = client.patch(&id, &json!({"description": "by the first master"})).await
+    {
         heard.push(("update", id.clone(), answer.status));
     }
-    if let Ok(answer) = client.send_json("PUT", &hold, &json!({"reason": "a test"})).await {
+    if goes_on()
+        && let Ok(answer) = client.send_json("PUT", &hold, &json!({"reason": "a test"})).await
+    {
         heard.push(("hold", id.clone(), answer.status));
     }
-    if let Ok(answer) = client.send("DELETE", &hold, &[], None).await {
+    if goes_on()
+        && let Ok(answer) = client.send("DELETE", &hold, &[], None).await
+    {
         heard.push(("lift", id.clone(), answer.status));
     }
-    if let Ok(answer) = client.delete(&id).await {
+    if goes_on()
+        && let Ok(answer) = client.delete(&id).await
+    {
         heard.push(("delete", id, answer.status));
     }
     heard
