@@ -155,13 +155,15 @@ impl Ledger {
         let mut present: BTreeMap<String, &Value> = BTreeMap::new();
         for item in &items {
             let label = item["version"].as_str().unwrap_or_default().to_owned();
-            ensure!(self.files.contains_key(&label), "the element has a file nobody sent: {item}");
-            ensure!(present.insert(label, item).is_none(), "the element has a file twice: {item}");
+            ensure!(self.files.contains_key(&label), "PROMISE BROKEN: the element has a file nobody sent: {item}");
+            ensure!(present.insert(label, item).is_none(), "PROMISE BROKEN: the element has a file twice: {item}");
         }
         for (label, file) in &self.files {
             match (present.get(label), file.presence) {
-                (None, Presence::Must) => anyhow::bail!("the acknowledged file {label} is not in the list: {file:?}"),
-                (Some(item), Presence::MustNot) => anyhow::bail!("{label} must not be there: {item}"),
+                (None, Presence::Must) => {
+                    anyhow::bail!("PROMISE BROKEN: the acknowledged file {label} is not in the list: {file:?}")
+                }
+                (Some(item), Presence::MustNot) => anyhow::bail!("PROMISE BROKEN: {label} must not be there: {item}"),
                 (Some(item), _) => file.matches(label, item)?,
                 (None, _) => {}
             }
@@ -180,19 +182,28 @@ impl Ledger {
         let (status, sha256, size) =
             client.download_digest(id).await.with_context(|| format!("download of {label}"))?;
         ensure!(status == 200, "the download of {label} was answered {status}");
-        ensure!(self.files[&label].sha256 == sha256, "{label} came back different, with {size} bytes: {item}");
+        ensure!(
+            self.files[&label].sha256 == sha256,
+            "PROMISE BROKEN: {label} came back different, with {size} bytes: {item}"
+        );
         Ok(())
     }
 }
 
 impl Expected {
     fn matches(&self, label: &str, item: &Value) -> Result<()> {
-        ensure!(item["checksum"] == self.sha256.as_str(), "{label} has another checksum than what was sent: {item}");
+        ensure!(
+            item["checksum"] == self.sha256.as_str(),
+            "PROMISE BROKEN: {label} has another checksum than what was sent: {item}"
+        );
         if let Some(id) = &self.id {
-            ensure!(item["file_id"] == id.as_str(), "{label} has another id than the acknowledged one {id}: {item}");
+            ensure!(
+                item["file_id"] == id.as_str(),
+                "PROMISE BROKEN: {label} has another id than the acknowledged one {id}: {item}"
+            );
         }
         let known = self.descriptions.is_empty() || self.descriptions.contains(&item["description"]);
-        ensure!(known, "{label} has a description other than {:?}: {item}", self.descriptions);
+        ensure!(known, "PROMISE BROKEN: {label} has a description other than {:?}: {item}", self.descriptions);
         Ok(())
     }
 }

@@ -61,7 +61,10 @@ impl Account {
             Some(answer) if answer.status == 200 => {
                 let told = answer.json()?["revision"].as_u64().with_context(|| format!("no revision: {answer}"))?;
                 let expected = revision.acknowledged + 1..=revision.acknowledged + 1 + revision.open;
-                ensure!(expected.contains(&told), "{label} was answered revision {told}, not one of {expected:?}");
+                ensure!(
+                    expected.contains(&told),
+                    "PROMISE BROKEN: {label} was answered revision {told}, not one of {expected:?}"
+                );
                 *revision = Revision { acknowledged: told, open: 0 };
             }
             answer if is_open(answer) => revision.open += 1,
@@ -107,7 +110,7 @@ impl Account {
         let items = answer.json()?["items"].as_array().context("a page without items")?.clone();
         for item in &items {
             let label = item["version"].as_str().unwrap_or_default();
-            ensure!(!gone.contains(label), "{label} was deleted and is listed again: {item}");
+            ensure!(!gone.contains(label), "PROMISE BROKEN: {label} was deleted and is listed again: {item}");
             self.is_whole(label, item)?;
         }
         let Some(item) = items.get(usize::try_from(choice % items.len().max(1) as u64).unwrap_or(0)) else {
@@ -116,7 +119,10 @@ impl Account {
         let id = item["file_id"].as_str().context("an item without file_id")?;
         // A body that breaks off is seen by whoever downloads it; one that ends well is whole.
         if let Ok((200, sha256, size)) = user.download_digest(id).await {
-            ensure!(item["checksum"] == sha256.as_str(), "a download came whole with {size} other bytes: {item}");
+            ensure!(
+                item["checksum"] == sha256.as_str(),
+                "PROMISE BROKEN: a download came whole with {size} other bytes: {item}"
+            );
         }
         Ok(())
     }
@@ -124,7 +130,7 @@ impl Account {
     fn is_whole(&self, label: &str, item: &Value) -> Result<()> {
         let book = self.book();
         let sha256 = book.sent.get(label).with_context(|| format!("a file nobody sent is shown: {item}"))?;
-        ensure!(item["checksum"] == sha256.as_str(), "{label} is shown with another checksum: {item}");
+        ensure!(item["checksum"] == sha256.as_str(), "PROMISE BROKEN: {label} is shown with another checksum: {item}");
         Ok(())
     }
 
@@ -140,7 +146,10 @@ impl Account {
             let Some(Revision { acknowledged, open }) = revisions.get(label).copied() else { continue };
             let revision = item["revision"].as_u64().unwrap_or_default();
             let expected = acknowledged..=acknowledged + open;
-            ensure!(expected.contains(&revision), "{label} has revision {revision}, not one of {expected:?}: {item}");
+            ensure!(
+                expected.contains(&revision),
+                "PROMISE BROKEN: {label} has revision {revision}, not one of {expected:?}: {item}"
+            );
         }
         Ok(())
     }
