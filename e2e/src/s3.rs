@@ -6,7 +6,6 @@ use std::sync::OnceLock;
 use anyhow::{Context, Result};
 use aws_sdk_s3::Client;
 use aws_sdk_s3::config::{BehaviorVersion, Credentials, Region, RequestChecksumCalculation};
-use aws_sdk_s3::presigning::PresigningConfig;
 use bytes::Bytes;
 use serde_json::{Value, json};
 use uuid::Uuid;
@@ -234,16 +233,6 @@ impl Bucket {
     pub async fn remove(&self, path: &str) -> Result<()> {
         let remove = self.client.delete_object().bucket(&self.name).key(self.key(path));
         remove.send().await.with_context(|| path.to_owned()).map(drop)
-    }
-
-    /// A URL under which any client gets the object for the next hour.
-    ///
-    /// # Errors
-    /// When it cannot be signed.
-    pub async fn presigned(&self, path: &str) -> Result<String> {
-        let an_hour = PresigningConfig::expires_in(std::time::Duration::from_hours(1))?;
-        let get = self.client.get_object().bucket(&self.name).key(self.key(path)).presigned(an_hour).await?;
-        Ok(get.uri().to_owned())
     }
 
     async fn empty(&self) -> Result<()> {
