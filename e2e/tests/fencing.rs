@@ -15,6 +15,7 @@ use futures_util::{StreamExt, TryStreamExt, stream};
 use rustix::process::Signal;
 use serde_json::{Value, json};
 use storage_element_e2e::replicas::{role, upload_somewhere};
+use storage_element_e2e::storage::is_tombstone;
 use storage_element_e2e::{Client, Content, Ledger, Make, Replicas, Setup, Storage, Upload, check, failpoints};
 
 /// Pairs of nodes at a time: most of the time they wait for a Lease to run out.
@@ -190,7 +191,14 @@ impl Seen {
     }
 
     fn compare(&self, after: &Self) -> Result<()> {
-        ensure!(self.objects == after.objects, "PROMISE BROKEN: objects: {:?}, then {:?}", self.objects, after.objects);
+        let mut objects = after.objects.clone();
+        // A store cannot be kept from taking data that nothing describes: beside a tombstone it is no file, and
+        // `gc {orphans}` sets it aside.
+        objects.retain(|name, _| {
+            let tombstone = self.attrs.get(&format!("{name}.attr.json")).is_some_and(|attr| is_tombstone(attr));
+            self.objects.contains_key(name) || !tombstone
+        });
+        ensure!(self.objects == objects, "PROMISE BROKEN: objects: {:?}, then {:?}", self.objects, after.objects);
         for (name, bytes) in &self.attrs {
             let now = after.attrs.get(name).with_context(|| format!("PROMISE BROKEN: {name} is gone"))?;
             if now != bytes {

@@ -102,7 +102,8 @@ pub async fn take_over(
     }
     file.mode = mode;
     file.epoch = term.epoch;
-    write_element_file(storage, &file, term).await?;
+    let still_ours = |row: &ConfigRow| row.epoch == term.epoch && row.nonce == Some(term.nonce);
+    write_element_file(storage, catalog, (&file, term), still_ours).await?;
     failpoint::hit("takeover.after_element_file")?;
     Ok(TakenOver { term, file, needs_rebuild: rebuild || row.needs_rebuild })
 }
@@ -167,6 +168,7 @@ async fn identify(
             ElementFile { element_id: successor.expected_id.unwrap_or(new.element_id), ..new }
         }
     };
+    let known = row.as_ref().map_or(0, |row| row.epoch);
     if row.is_none() {
         catalog
             .create_element(&NewElement {
@@ -179,7 +181,8 @@ async fn identify(
             .await?;
     }
     if file.is_none() {
-        write_element_file(storage, &element, Term { epoch: 0, nonce }).await?;
+        // As long as no other term has begun: whoever begins one first removes what this is staged in.
+        write_element_file(storage, catalog, (&element, Term { epoch: 0, nonce }), |row| row.epoch == known).await?;
     }
     let row = match row {
         Some(row) => row,
@@ -201,8 +204,18 @@ async fn identify(
     Ok(Identified { file: element, row, rebuild, mode })
 }
 
-/// Replaces `element.json`, staged in the term's own folder.
-async fn write_element_file(storage: &dyn Storage, file: &ElementFile, term: Term) -> Result<(), TakeoverError> {
-    let bytes = file.to_bytes().map_err(TakeoverError::ElementFile)?;
-    Ok(storage.replace_element_file(&term.to_string(), bytes).await?)
+/// Replaces `element.json`, unless somebody else has begun a term meanwhile. One that stops here before its folder is made
+/// sees its successor's row when it wakes; one that stops later has lost the folder to its successor.
+async fn write_element_file(
+    storage: &dyn Storage,
+    catalog: &dyn Catalog,
+    (file, term): (&ElementFile, Term),
+    still_ours: impl Fn(&ConfigRow) -> bool + Send,
+) -> Result<(), TakeoverError> {
+    let (folder, bytes) = (term.to_string(), file.to_bytes().map_err(TakeoverError::ElementFile)?);
+    storage.prepare_element_file(&folder).await?;
+    match catalog.config().await? {
+        Some(row) if still_ours(&row) => Ok(storage.replace_element_file(&folder, bytes).await?),
+        _ => Err(TakeoverError::Overtaken(term.epoch)),
+    }
 }

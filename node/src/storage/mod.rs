@@ -197,6 +197,14 @@ pub trait Storage: Send + Sync + 'static {
     /// The bytes of `element.json`; `None` on a new volume.
     async fn element_file(&self) -> StorageResult<Option<Bytes>>;
 
+    /// Makes `.element/staging/{folder}/`, where `element.json` is staged, durable. Whoever takes over later removes it:
+    /// what is to be replaced from it after that fails, if the folder was there first. So it is made before the last look
+    /// at who is master, and not by the replacing itself.
+    async fn prepare_element_file(&self, folder: &str) -> StorageResult<()> {
+        let _ = folder;
+        Ok(())
+    }
+
     /// Replaces `element.json` whole, durable on return; staged in `.element/staging/{folder}/`.
     async fn replace_element_file(&self, folder: &str, bytes: Bytes) -> StorageResult<()>;
 

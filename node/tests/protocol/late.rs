@@ -39,6 +39,10 @@ impl Storage for Late {
         self.inner.element_file().await
     }
 
+    async fn prepare_element_file(&self, folder: &str) -> StorageResult<()> {
+        self.inner.prepare_element_file(folder).await
+    }
+
     async fn replace_element_file(&self, folder: &str, bytes: Bytes) -> StorageResult<()> {
         self.inner.replace_element_file(folder, bytes).await
     }

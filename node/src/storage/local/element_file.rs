@@ -37,6 +37,12 @@ pub(super) fn write_report(disk: &Disk, folder: &str, id: &str, bytes: &[u8]) ->
     disk.sync_folder(&transitions)
 }
 
+/// Makes the folder that `element.json` is staged in. Made once, it is not made again by this process: a successor that
+/// has removed it has ended this process' right to replace anything from it.
+pub(super) fn prepare(disk: &Disk, folder: &str) -> StorageResult<()> {
+    disk.durable_folder(&disk.layout.element_staging().join(folder))
+}
+
 /// Replaces `element.json`, durable on return. Staged below `.element/`, because everything else may be mounted
 /// read-only, and a rename from another mount fails.
 pub(super) fn replace(disk: &Disk, folder: &str, bytes: &[u8]) -> StorageResult<()> {

@@ -111,6 +111,11 @@ impl Storage for LocalStorage {
         self.run(|disk| element_file::read(disk)).await
     }
 
+    async fn prepare_element_file(&self, folder: &str) -> StorageResult<()> {
+        let folder = folder.to_owned();
+        self.run(move |disk| element_file::prepare(disk, &folder)).await
+    }
+
     async fn replace_element_file(&self, folder: &str, bytes: Bytes) -> StorageResult<()> {
         let folder = folder.to_owned();
         self.run(move |disk| element_file::replace(disk, &folder, &bytes)).await
