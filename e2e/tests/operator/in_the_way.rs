@@ -101,8 +101,13 @@ fn an_unusable_key_is_told_and_never_replaced_by_itself() {
         ground.settled("a").await;
         let jwks = ground.get("Secret", "a-jwks").await.unwrap()["data"].clone();
         let broken = json!({"data": {"private.pem": "bm9uc2Vuc2U="}});
-        ground.api("Secret").patch("a-issuer", &PatchParams::default(), &Patch::Merge(&broken)).await.unwrap();
-        until("it is told", async || ground.condition("a", "KeysValid").await.1 == "KeyUnusable").await;
+        until("it is told", async || {
+            // A round that is under way has read the key of a moment ago, and puts that one back.
+            ground.api("Secret").patch("a-issuer", &PatchParams::default(), &Patch::Merge(&broken)).await.unwrap();
+            tokio::time::sleep(std::time::Duration::from_millis(500)).await;
+            ground.condition("a", "KeysValid").await.1 == "KeyUnusable"
+        })
+        .await;
         assert_eq!(ground.get("Secret", "a-jwks").await.unwrap()["data"], jwks, "tokens are still checked with it");
         ground.delete("Secret", "a-issuer").await;
         until("a new pair is made", async || ground.condition("a", "KeysValid").await.0 == "True").await;
