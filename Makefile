@@ -10,7 +10,7 @@ export CARGO_TARGET_DIR ?= $(or $(XDG_CACHE_HOME),$(HOME)/.cache)/storage-elemen
 
 CARGO := cargo --locked
 
-.PHONY: build run check measure unit binaries e2e test bench bench-smoke fencing history cluster cluster-down needs bench-needs cluster-needs
+.PHONY: build run check measure unit binaries e2e test bench bench-smoke fencing times history cluster cluster-down needs bench-needs cluster-needs
 
 build: ## The node, for people
 	$(CARGO) build -p storage-node
@@ -38,6 +38,9 @@ e2e: needs cluster-needs binaries ## Whole-system tests: real processes, killed,
 
 fencing: needs binaries ## A master stopped at every fail point, on a folder and on a bucket
 	SE_FENCING=all $(CARGO) test -p storage-element-e2e --test fencing -- --nocapture --test-threads=1
+
+times: needs binaries ## Twenty hand-overs of each kind, held to the times that are promised; on a machine that does nothing else
+	$(CARGO) test -p storage-element-e2e --test failover -- --ignored --nocapture --test-threads=1
 
 history: needs binaries ## Two minutes of kills, freezes and cuts, and a check of what clients saw
 	HISTORY_SECONDS=120 $(CARGO) test -p storage-element-e2e --test history -- --nocapture --test-threads=1

@@ -16,7 +16,7 @@ const AFTER_RELEASE: Duration = Duration::from_secs(1);
 
 /// Twenty times each, held to the times that are promised. On a machine that does nothing else.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-#[ignore = "measures, and takes minutes"]
+#[ignore = "measures, and takes minutes on a machine that does nothing else: make times"]
 async fn times_of_twenty_runs() -> Result<()> {
     for make in [Make::PostgresLocal, Make::PostgresS3] {
         let mut replicas = Replicas::start(make, 2).await?;

@@ -159,7 +159,7 @@ async fn a_reopened_catalog_has_all_that_was_written() {
 
 /// How long pages take at `SE_BENCH_FILES` (200,000) files. Run with `--ignored --nocapture`.
 #[tokio::test(flavor = "multi_thread")]
-#[ignore = "measures, takes minutes"]
+#[ignore = "only measures, and takes minutes: make measure"]
 async fn pages_of_many_files_are_quick() {
     let files: u32 = std::env::var("SE_BENCH_FILES").ok().and_then(|files| files.parse().ok()).unwrap_or(200_000);
     let folder = tempfile::tempdir().unwrap();
@@ -233,7 +233,7 @@ async fn pages_of_many_files_are_quick() {
 
 /// How many files per second pass through intent and commit. Run with `--ignored --nocapture`.
 #[tokio::test(flavor = "multi_thread")]
-#[ignore = "measures"]
+#[ignore = "only measures: make measure"]
 async fn writes_share_their_syncs() {
     let folder = tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR")).unwrap();
     for clients in [1_u32, 16, 64] {

@@ -8,7 +8,7 @@ use crate::made::Ready;
 
 /// How many files per second pass through intent and commit. Run with `--ignored --nocapture`.
 #[tokio::test(flavor = "multi_thread")]
-#[ignore = "measures"]
+#[ignore = "only measures: make measure"]
 async fn writes_share_their_syncs() {
     let running = Running::start();
     for clients in [1_u32, 16, 64] {
