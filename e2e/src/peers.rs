@@ -4,15 +4,17 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, ensure};
 use rcgen::{
     BasicConstraints, CertificateParams, DistinguishedName, DnType, ExtendedKeyUsagePurpose, IsCa, Issuer, KeyPair,
     KeyUsagePurpose, SanType,
 };
+use reqwest::header::HeaderMap;
+use serde_json::Value;
 use tempfile::TempDir;
 
-use crate::Setup;
 use crate::setup::free_port;
+use crate::{Answer, Setup, Tokens};
 
 /// The files that all nodes of an element share, and a free port for each. The folder is removed on drop: keep it as
 /// long as the nodes.
@@ -98,10 +100,26 @@ impl Peers {
         curl
     }
 
+    /// Sends a request about the mode to node number `node`, as the operator does: by `curl`, with a certificate.
+    ///
+    /// # Errors
+    /// When no whole answer comes.
+    pub fn put_mode(&self, node: usize, wish: &Value) -> Result<Answer> {
+        let mut curl = self.curl();
+        let bearer = format!("Authorization: Bearer {}", Tokens::shared().role("admin"));
+        curl.args(["-X", "PUT", "-H", &bearer, "-H", "Content-Type: application/json", "-d", &wish.to_string()]);
+        let output = curl.arg(format!("https://{}/api/v1/admin/mode", self.address(node)?)).output()?;
+        let text = String::from_utf8(output.stdout)?;
+        let (body, status) = text.rsplit_once('\n').context("curl said nothing")?;
+        let status = status.parse()?;
+        ensure!(status != 0, "no answer from the peer port of node {node}");
+        Ok(Answer { status, headers: HeaderMap::new(), body: body.to_owned().into() })
+    }
+
     /// `curl` without a certificate.
     pub fn curl_of_a_stranger() -> Command {
         let mut curl = Command::new("curl");
-        curl.args(["--silent", "--noproxy", "*", "--max-time", "30", "--write-out", "\n%{http_code}"]);
+        curl.args(["--silent", "--noproxy", "*", "--max-time", "60", "--write-out", "\n%{http_code}"]);
         curl
     }
 

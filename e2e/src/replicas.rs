@@ -33,7 +33,8 @@ pub struct Replicas {
     /// Each node's ways out.
     pub ways: Vec<Ways>,
     lease: String,
-    _peers: Peers,
+    /// What their peer ports know each other by.
+    pub peers: Arc<Peers>,
     // Dropped last: the folder of files that all share.
     _volume: Option<tempfile::TempDir>,
 }
@@ -65,7 +66,7 @@ impl Replicas {
         } else {
             (Storage::Bucket(Arc::new(tokio::task::block_in_place(Bucket::new)?)), None)
         };
-        let peers = Peers::new(count)?;
+        let peers = Arc::new(Peers::new(count)?);
         let element = Uuid::new_v4().to_string();
         let (mut nodes, mut ways) = (Vec::new(), Vec::new());
         for number in 0..count {
@@ -99,7 +100,7 @@ impl Replicas {
             nodes.push(node);
             ways.push(ways_of_it);
         }
-        Ok(Self { nodes, ways, lease, _peers: peers, _volume: volume })
+        Ok(Self { nodes, ways, lease, peers, _volume: volume })
     }
 
     /// The same, started and with a master that takes writes.

@@ -7,7 +7,10 @@ use std::sync::Mutex;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail, ensure};
-use storage_element_e2e::{Answer, Content, Ledger, Make, Node, Started, Upload, check, failpoints, on_every_make};
+use storage_element_e2e::{
+    Answer, Content, Ledger, Make, Node, Started, Upload, change_mode, check, failpoints, leave_unsettled,
+    on_every_make, put_mode,
+};
 
 /// `abort` kills the process from inside, so that nothing of it runs any more.
 const SIGKILL: i32 = 9;
@@ -15,11 +18,6 @@ const SIGKILL: i32 = 9;
 const LANES: usize = 4;
 /// An error at these points of the catalog or the volume is an outage: writes return with the settler at the latest.
 const RETURN_PATIENCE: Duration = Duration::from_secs(25);
-/// Three operations that wait behind their intents, and an upload that kills the node behind its commit point: the next
-/// start has each to settle, the first three by undoing, the last by redoing.
-const LEAVE_UNSETTLED: &str = "upload.after_intent=1*sleep(60000);update.after_intent=1*sleep(60000);\
-                               delete.after_intent=1*sleep(60000)";
-
 /// Said when a case has not come to its point.
 const NOT_MET: &str = "the point was never reached";
 
@@ -159,30 +157,7 @@ impl Case {
 
     fn leave_unsettled(&mut self) -> Result<()> {
         self.node.stop()?;
-        let committed = if self.make.is_local() { "local.after_rename_attr" } else { "s3.after_put_attr" };
-        self.node.set_env("FAILPOINTS", &format!("{LEAVE_UNSETTLED};{committed}=1*return(abort)"));
-        // Each operation that waits holds a thread.
-        self.node.set_env("TOKIO_WORKER_THREADS", "8");
-        self.node.start()?;
-        let (user, operator) = (self.node.client("user")?, self.node.client("operator")?);
-        let (changed, deleted) = (self.ledger.id("to-change")?, self.ledger.id("to-delete")?);
-        let waiting = Upload::new("waiting.txt", Content::bytes("waiting")).field("version", "waiting");
-        let (last, patch) =
-            (Self::file("last").field("version", "last"), serde_json::json!({ "description": "unsettled" }));
-        let (waited, described, gone, killed) = self.runtime.block_on(async {
-            tokio::join!(user.upload(&waiting), user.patch(&changed, &patch), operator.delete(&deleted), async {
-                tokio::time::sleep(Duration::from_secs(1)).await;
-                user.upload(&last).await
-            })
-        });
-        self.ledger.note_upload("waiting", waiting.content().sha256()?, waited.ok().as_ref())?;
-        self.ledger.note_description("to-change", "unsettled", described.ok().as_ref())?;
-        self.ledger.note_deletion("to-delete", gone.ok().as_ref())?;
-        self.ledger.note_upload("last", last.content().sha256()?, killed.ok().as_ref())?;
-        let died = self.node.wait(Duration::from_secs(5))?.context("the node did not kill itself")?;
-        ensure!(died.signal() == Some(SIGKILL), "the node did not kill itself: {died}");
-        self.node.unset_env("TOKIO_WORKER_THREADS");
-        Ok(())
+        self.runtime.block_on(leave_unsettled(&mut self.node, self.make, &mut self.ledger))
     }
 
     fn changes_mode(&self) -> bool {
@@ -221,30 +196,10 @@ impl Case {
         Ok(())
     }
 
-    /// A step to `ro` as an orchestrator takes it: prepare until prepared, then commit with a report; `None` when the
-    /// node is gone.
+    /// A step to `ro`; `None` when the node is gone.
     fn change_mode(&self) -> Result<Option<Answer>> {
-        let (admin, begun) = (self.node.client("admin")?, Instant::now());
-        let mut wish = serde_json::json!({"mode": "ro", "phase": "prepare", "transition_id": "step-1", "attempt": 1});
-        self.runtime.block_on(async {
-            while let Ok(answer) = admin.send_json("PUT", "/api/v1/admin/mode", &wish).await {
-                let phase = answer.json()?["phase"].take();
-                if wish["phase"] == "prepare" && answer.status == 503 && begun.elapsed() < RETURN_PATIENCE {
-                    tokio::time::sleep(Duration::from_millis(50)).await;
-                    continue;
-                }
-                if wish["phase"] == "commit" || answer.status != 200 || answer.json()?["mode"] == "ro" {
-                    return Ok(Some(answer));
-                }
-                if phase == "prepared" {
-                    wish["phase"] = "commit".into();
-                    wish["report"] = serde_json::json!({"files": 3});
-                }
-                ensure!(begun.elapsed() < RETURN_PATIENCE, "the mode change is not prepared: {answer}");
-                tokio::time::sleep(Duration::from_millis(50)).await;
-            }
-            Ok(None)
-        })
+        let admin = self.node.client("admin")?;
+        self.runtime.block_on(change_mode(async |wish| put_mode(&admin, wish).await, "ro", 1))
     }
 
     /// Starts a collection and waits for its end; `None` when the node is gone.

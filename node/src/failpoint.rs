@@ -66,6 +66,7 @@ pub const NAMES: &[&str] = &[
     "settle.before_unstage",
     "settle.before_remove_data",
     "settle.before_roll_back",
+    "settle.after_roll_back",
     "takeover.after_settling",
     "takeover.after_empty_trash",
 ];
@@ -77,12 +78,27 @@ pub const NAMES: &[&str] = &[
 #[inline]
 pub fn hit(name: &'static str) -> io::Result<()> {
     #[cfg(feature = "failpoints")]
+    return pass(name);
+    #[cfg(not(feature = "failpoints"))]
     {
-        debug_assert!(NAMES.contains(&name), "fail point {name} is not in NAMES");
-        fail::fail_point!(name, |argument| act(name, argument.as_deref().unwrap_or_default()));
+        let _ = name;
+        Ok(())
     }
-    let _ = name;
-    Ok(())
+}
+
+#[cfg(feature = "failpoints")]
+fn pass(name: &'static str) -> io::Result<()> {
+    use tokio::runtime::{Handle, RuntimeFlavor};
+    debug_assert!(NAMES.contains(&name), "fail point {name} is not in NAMES");
+    let evaluate = || {
+        fail::fail_point!(name, |argument| act(name, argument.as_deref().unwrap_or_default()));
+        Ok(())
+    };
+    // One that sleeps must hold up its own operation only, not what waits for the same worker.
+    match Handle::try_current() {
+        Ok(runtime) if runtime.runtime_flavor() == RuntimeFlavor::MultiThread => tokio::task::block_in_place(evaluate),
+        _ => evaluate(),
+    }
 }
 
 #[cfg(feature = "failpoints")]

@@ -71,10 +71,11 @@ impl Settler {
                     if remove_data {
                         self.storage.remove_data(&intent.storage_path).await?;
                     }
+                    self.note_rewrite(standing).await?;
                     hit("settle.before_roll_back")?;
                     let reason = "interrupted before its commit point";
                     let verdict = self.catalog.roll_back(term, row.transaction_id, reason).await?;
-                    self.note_rewrite(standing).await;
+                    hit("settle.after_roll_back")?;
                     return Ok(ended(verdict, Settled::Undone));
                 }
                 Decision::CannotTell(reason) => return self.cannot_tell(term, row, reason).await,
@@ -83,13 +84,11 @@ impl Settler {
     }
 
     /// The attr that an undone change leaves in place was put afresh where the storage has no staging: the cache says so
-    /// too. A rebuild or the next refresh would as well.
-    async fn note_rewrite(&self, standing: Option<Box<Attr>>) {
-        let Some(attr) = standing.filter(|_| self.storage.order() == DataOrder::AfterIntent) else { return };
+    /// too, before the transaction is closed. Nobody would come back to it later.
+    async fn note_rewrite(&self, standing: Option<Box<Attr>>) -> Result<(), SettleError> {
+        let Some(attr) = standing.filter(|_| self.storage.order() == DataOrder::AfterIntent) else { return Ok(()) };
         let row = FileRow { attr: *attr, cached_at: Timestamp::now(), damaged: false, blocked_by: None };
-        if let Err(error) = self.catalog.refresh(row).await {
-            tracing::debug!(%error, "a row could not be refreshed after its attr was rewritten");
-        }
+        Ok(self.catalog.refresh(row).await?)
     }
 
     async fn observe(&self, intent: &FileIntent) -> StorageResult<(AttrFound, DataFound)> {

@@ -12,7 +12,7 @@ use crate::catalog::{Catalog, CatalogError, ConfigRow, NewElement, NewTerm};
 use crate::element::{Adoption, CatalogFound, ElementFile, Found, StorageFound, Verdict, judge};
 use crate::failpoint;
 use crate::model::{Epoch, Nonce, Term};
-use crate::storage::{Storage, StorageError};
+use crate::storage::{Document, Storage, StorageError};
 
 /// Why a node could not take over.
 #[derive(Debug, thiserror::Error)]
@@ -213,9 +213,9 @@ async fn write_element_file(
     still_ours: impl Fn(&ConfigRow) -> bool + Send,
 ) -> Result<(), TakeoverError> {
     let (folder, bytes) = (term.to_string(), file.to_bytes().map_err(TakeoverError::ElementFile)?);
-    storage.prepare_element_file(&folder).await?;
+    let prepared = storage.prepare_document(Document::Element, &folder).await?;
     match catalog.config().await? {
-        Some(row) if still_ours(&row) => Ok(storage.replace_element_file(&folder, bytes).await?),
+        Some(row) if still_ours(&row) => Ok(storage.replace_document(prepared, bytes).await?),
         _ => Err(TakeoverError::Overtaken(term.epoch)),
     }
 }

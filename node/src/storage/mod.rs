@@ -4,6 +4,7 @@
 //! order. Its errors say which path, what was tried and what the system said.
 
 mod claim;
+mod document;
 pub mod local;
 pub mod s3;
 
@@ -17,6 +18,7 @@ use futures_util::stream::BoxStream;
 use uuid::Uuid;
 
 pub use claim::{ClaimPlace, Claimed, Replaced};
+pub use document::{Document, Prepared};
 
 use crate::model::{Epoch, OperationType, StoragePath, Term, Timestamp, TransactionId};
 
@@ -197,16 +199,14 @@ pub trait Storage: Send + Sync + 'static {
     /// The bytes of `element.json`; `None` on a new volume.
     async fn element_file(&self) -> StorageResult<Option<Bytes>>;
 
-    /// Makes `.element/staging/{folder}/`, where `element.json` is staged, durable. Whoever takes over later removes it:
-    /// what is to be replaced from it after that fails, if the folder was there first. So it is made before the last look
-    /// at who is master, and not by the replacing itself.
-    async fn prepare_element_file(&self, folder: &str) -> StorageResult<()> {
-        let _ = folder;
-        Ok(())
-    }
+    /// Prepares the replacing of a document: makes `.element/staging/{folder}/`, where it is staged, durable, and notes
+    /// which version stands there now (S3). To be done before the last look at who is master: whoever takes over later
+    /// removes the folder and replaces the version, so that what was prepared before it fails from then on.
+    async fn prepare_document(&self, document: Document, folder: &str) -> StorageResult<Prepared>;
 
-    /// Replaces `element.json` whole, durable on return; staged in `.element/staging/{folder}/`.
-    async fn replace_element_file(&self, folder: &str, bytes: Bytes) -> StorageResult<()>;
+    /// Replaces a document whole, durable on return. [`StorageError::Conflict`] when it is not any more as it was when
+    /// this was prepared.
+    async fn replace_document(&self, prepared: Prepared, bytes: Bytes) -> StorageResult<()>;
 
     /// Whether any file of the element is here (an attr or data in an hour folder): tells a new volume from a
     /// volume whose `element.json` is lost.
@@ -281,9 +281,6 @@ pub trait Storage: Send + Sync + 'static {
 
     /// Whether nothing is staged in this term.
     async fn staging_is_empty(&self, term: Term) -> StorageResult<bool>;
-
-    /// Writes `.element/transitions/{id}.json`, durable: the proof of a mode change, beside the data.
-    async fn write_transition_report(&self, folder: &str, id: &str, bytes: Bytes) -> StorageResult<()>;
 
     /// Calls for every file below the root, folder by folder in the order of time, in batches of one folder or less;
     /// bounded memory. Ends early without error when the receiver is gone.

@@ -9,8 +9,8 @@ use parking_lot::Mutex;
 use storage_node::model::{Epoch, FileIds, FileStatus, OperationType, StoragePath, Term, TransactionId, WalStatus};
 use storage_node::settling::Settler;
 use storage_node::storage::{
-    AttrOnDisk, DataOrder, DataStat, DataStream, Found, NewFile, PublishError, SharedStorage, Space, Storage,
-    StorageResult,
+    AttrOnDisk, DataOrder, DataStat, DataStream, Document, Found, NewFile, Prepared, PublishError, SharedStorage,
+    Space, Storage, StorageResult,
 };
 use tokio::sync::mpsc::Sender;
 use uuid::Uuid;
@@ -39,12 +39,12 @@ impl Storage for Late {
         self.inner.element_file().await
     }
 
-    async fn prepare_element_file(&self, folder: &str) -> StorageResult<()> {
-        self.inner.prepare_element_file(folder).await
+    async fn prepare_document(&self, document: Document, folder: &str) -> StorageResult<Prepared> {
+        self.inner.prepare_document(document, folder).await
     }
 
-    async fn replace_element_file(&self, folder: &str, bytes: Bytes) -> StorageResult<()> {
-        self.inner.replace_element_file(folder, bytes).await
+    async fn replace_document(&self, prepared: Prepared, bytes: Bytes) -> StorageResult<()> {
+        self.inner.replace_document(prepared, bytes).await
     }
 
     async fn holds_files(&self) -> StorageResult<bool> {
@@ -139,10 +139,6 @@ impl Storage for Late {
 
     async fn staging_is_empty(&self, term: Term) -> StorageResult<bool> {
         self.inner.staging_is_empty(term).await
-    }
-
-    async fn write_transition_report(&self, folder: &str, id: &str, bytes: Bytes) -> StorageResult<()> {
-        self.inner.write_transition_report(folder, id, bytes).await
     }
 
     async fn scan(&self, found: Sender<Vec<Found>>) -> StorageResult<()> {

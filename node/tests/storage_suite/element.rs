@@ -1,17 +1,28 @@
 //! What a storage keeps of the element as a whole.
 
 use bytes::Bytes;
-use storage_node::storage::DataOrder;
+use storage_node::storage::{DataOrder, Document, Storage, StorageError};
 
 use crate::made::{Place, Sample, term};
+
+/// Prepared and replaced, with nobody between.
+pub async fn replace(
+    storage: &dyn Storage,
+    document: Document,
+    folder: &str,
+    content: &'static str,
+) -> Result<(), StorageError> {
+    let prepared = storage.prepare_document(document, folder).await?;
+    storage.replace_document(prepared, Bytes::from(content)).await
+}
 
 pub async fn is_replaced_whole(place: &dyn Place) {
     let storage = place.open().await;
     assert_eq!(storage.element_file().await.unwrap(), None);
     for content in ["{\"epoch\": 1, \"long\": \"................\"}", "{\"epoch\": 2}", "{\"epoch\": 3}"] {
         let folder = term(1).to_string();
-        storage.replace_element_file(&folder, Bytes::from(content)).await.unwrap();
-        storage.replace_element_file(&folder, Bytes::from(content)).await.unwrap();
+        replace(storage.as_ref(), Document::Element, &folder, content).await.unwrap();
+        replace(storage.as_ref(), Document::Element, &folder, content).await.unwrap();
         assert_eq!(storage.element_file().await.unwrap().unwrap(), content);
         assert_eq!(place.open().await.element_file().await.unwrap().unwrap(), content);
     }
@@ -22,7 +33,7 @@ pub async fn is_replaced_whole(place: &dyn Place) {
 pub async fn is_told_from_a_place_with_files(place: &dyn Place) {
     let (storage, term) = (place.open().await, term(1));
     assert!(!storage.holds_files().await.unwrap());
-    storage.replace_element_file("x", Bytes::from_static(b"{}")).await.unwrap();
+    replace(storage.as_ref(), Document::Element, "x", "{}").await.unwrap();
     storage.begin_term(term).await.unwrap();
     if storage.order() == DataOrder::BeforeIntent {
         std::mem::forget(Sample::new(10).staged(storage.as_ref(), term).await);
@@ -53,7 +64,7 @@ pub async fn answers_a_probe(place: &dyn Place) {
 pub async fn keeps_reports_of_mode_changes(place: &dyn Place) {
     let storage = place.open().await;
     for content in ["{\"first\": 1, \"long\": \"........\"}", "{\"again\": 1}"] {
-        storage.write_transition_report("t1-1", "t1", Bytes::from(content)).await.unwrap();
+        replace(storage.as_ref(), Document::Report("t1".to_owned()), "t1-1", content).await.unwrap();
         assert_eq!(place.get(".element/transitions/t1.json").await.unwrap(), content.as_bytes());
     }
     assert!(!storage.holds_files().await.unwrap());

@@ -10,9 +10,10 @@ use bytes::Bytes;
 use futures_util::TryStreamExt;
 use storage_node::model::{AttrFile, OperationType};
 use storage_node::storage::s3::{Patience, S3Options, S3Storage};
-use storage_node::storage::{SharedStorage, StorageError};
+use storage_node::storage::{Document, SharedStorage, StorageError};
 use uuid::Uuid;
 
+use crate::element::replace;
 use crate::made::{Make, Place, Sample, read, term};
 use crate::scanning::scan;
 use crate::stores::{Bucket, Fault, Proxy, bucket, fresh_prefix};
@@ -244,8 +245,7 @@ async fn a_store_that_is_busy_is_asked_again() {
 async fn what_a_frozen_master_still_sends_fails() {
     let place = S3.place().await;
     let (old, first, new, second) = (place.open().await, term(1), place.open().await, term(2));
-    old.element_file().await.unwrap();
-    old.replace_element_file("1", Bytes::from_static(b"{\"epoch\":1}")).await.unwrap();
+    replace(old.as_ref(), Document::Element, "1", "{\"epoch\":1}").await.unwrap();
     let kept = Sample::new(10).published(old.as_ref(), first).await;
     let before = old.attr(&kept.path).await.unwrap().unwrap();
     let late = Sample::new(1000);
@@ -254,8 +254,10 @@ async fn what_a_frozen_master_still_sends_fails() {
     let next = Bytes::from(format!("{{\"tx\":\"{update}\",\"epoch\":1}}"));
     old.stage_attr(first, update, next).await.unwrap();
 
-    new.element_file().await.unwrap();
-    new.replace_element_file("2", Bytes::from_static(b"{\"epoch\":2}")).await.unwrap();
+    let report = || Document::Report("step-1".to_owned());
+    let prepared = [old.prepare_document(Document::Element, "1").await, old.prepare_document(report(), "1").await];
+    replace(new.as_ref(), Document::Element, "2", "{\"epoch\":2}").await.unwrap();
+    replace(new.as_ref(), report(), "2", "{\"by\":2}").await.unwrap();
     late.undone(new.as_ref(), second).await;
     new.make_impossible(second, OperationType::FileUpdate, update, &kept.path).await.unwrap();
 
@@ -263,10 +265,15 @@ async fn what_a_frozen_master_still_sends_fails() {
     assert!(!over.committed && matches!(over.error, StorageError::TermOver { .. }), "{over:?}");
     let over = old.publish_attr(first, update, &before).await.unwrap_err();
     assert!(!over.committed && matches!(over.error, StorageError::TermOver { .. }), "{over:?}");
-    let refused = old.replace_element_file("1", Bytes::from_static(b"{\"epoch\":1,\"x\":1}")).await;
-    assert!(matches!(refused, Err(StorageError::Conflict { .. })), "{refused:?}");
+    // To have read its successor's version since does not help.
+    assert_eq!(old.element_file().await.unwrap().unwrap(), "{\"epoch\":2}");
+    for prepared in prepared {
+        let refused = old.replace_document(prepared.unwrap(), Bytes::from_static(b"{\"epoch\":1,\"x\":1}")).await;
+        assert!(matches!(refused, Err(StorageError::Conflict { .. })), "{refused:?}");
+    }
     late.is_not_shown(new.as_ref()).await;
     assert_eq!(new.element_file().await.unwrap().unwrap(), "{\"epoch\":2}");
+    assert_eq!(place.get(".element/transitions/step-1.json").await.unwrap(), b"{\"by\":2}");
 }
 
 /// A frozen master's multipart upload cannot be completed once its row is settled.

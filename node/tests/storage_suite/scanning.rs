@@ -2,9 +2,10 @@
 
 use std::collections::BTreeMap;
 
-use storage_node::storage::{DataOrder, Found, Storage};
+use storage_node::storage::{DataOrder, Document, Found, Storage};
 use tokio::sync::mpsc;
 
+use crate::element::replace;
 use crate::made::{Place, Sample, term};
 
 /// Everything a scan finds, by path.
@@ -29,7 +30,7 @@ pub async fn finds_both_halves_of_everything(place: &dyn Place) {
     let (storage, term) = (place.open().await, term(1));
     assert!(scan(storage.as_ref()).await.is_empty());
     storage.begin_term(term).await.unwrap();
-    storage.replace_element_file("x", "{}".into()).await.unwrap();
+    replace(storage.as_ref(), Document::Element, "x", "{}").await.unwrap();
     let whole = Sample::new(12).published(storage.as_ref(), term).await;
     if storage.order() == DataOrder::BeforeIntent {
         std::mem::forget(Sample::new(12).staged(storage.as_ref(), term).await);

@@ -1,8 +1,9 @@
 //! Terms: one at a time changes anything.
 
 use bytes::Bytes;
-use storage_node::storage::{StorageError, StorageResult};
+use storage_node::storage::{Document, StorageError, StorageResult};
 
+use crate::element::replace;
 use crate::made::{Place, Sample, term};
 
 fn is_over<T>(result: &StorageResult<T>) {
@@ -113,7 +114,7 @@ pub async fn tell_the_highest_epoch(place: &dyn Place) {
 pub async fn end_when_nothing_is_staged(place: &dyn Place) {
     let (storage, first, second) = (place.open().await, term(1), term(2));
     storage.begin_term(first).await.unwrap();
-    storage.replace_element_file(&first.to_string(), Bytes::from_static(b"{}")).await.unwrap();
+    replace(storage.as_ref(), Document::Element, &first.to_string(), "{}").await.unwrap();
     Sample::new(100).published(storage.as_ref(), first).await;
     storage.end_term(first).await.unwrap();
     assert_eq!(storage.highest_epoch().await.unwrap(), None);

@@ -130,11 +130,16 @@ fn security_context(input: &Input<'_>) -> Value {
         "runAsGroup": USER,
         "fsGroup": USER,
         "fsGroupChangePolicy": "OnRootMismatch",
+        "seccompProfile": {"type": "RuntimeDefault"},
     });
     if let Some(wanted) = &input.element.spec.pod_template.security_context {
         merge_fields(&mut context, json!(wanted));
     }
-    merge_fields(&mut context, json!({"runAsNonRoot": true, "seccompProfile": {"type": "RuntimeDefault"}}));
+    context["runAsNonRoot"] = Value::from(true);
+    // A profile of one's own is a tighter one; none at all is not.
+    if context["seccompProfile"]["type"] == "Unconfined" {
+        context["seccompProfile"] = json!({"type": "RuntimeDefault"});
+    }
     context
 }
 

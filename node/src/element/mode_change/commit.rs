@@ -14,7 +14,7 @@ use crate::catalog::{CatalogError, ModeChange, Transition, TransitionVerdict};
 use crate::element::ElementFile;
 use crate::failpoint;
 use crate::model::{OperationType, Timestamp, WalRow, WalStatus};
-use crate::storage::StorageError;
+use crate::storage::{Document, Prepared, StorageError};
 
 impl ModeChanges {
     pub(super) async fn commit(&self, request: &ModeRequest, transition: Transition) -> Result<ModeAnswer, ModeError> {
@@ -26,6 +26,17 @@ impl ModeChanges {
             Some((_, Drain::Prepared)) | None => {}
         }
         let previous = self.element.mode();
+        let folder = self.folder(&transition);
+        let prepare = |document| self.storage.prepare_document(document, &folder);
+        // Before the catalog is asked: who takes over after its answer takes away what is prepared here.
+        let element_file = prepare(Document::Element).await?;
+        let report = match &request.report {
+            Some(report) => {
+                let bytes = serde_json::to_vec_pretty(report).unwrap_or_default();
+                Some((prepare(Document::Report(transition.id.clone())).await?, bytes))
+            }
+            None => None,
+        };
         match self.catalog.may_commit(self.guard().await?, &transition).await? {
             TransitionVerdict::Done(_) => {}
             verdict => return Err(refused(verdict, &transition)),
@@ -35,11 +46,9 @@ impl ModeChanges {
         {
             return Err(ModeError::InProgress("something is still staged: repeat the commit".to_owned()));
         }
-        let folder = self.folder(&transition);
-        if let Some(report) = &request.report {
+        if let Some((prepared, bytes)) = report {
             injected("mode.before_report")?;
-            let bytes = serde_json::to_vec_pretty(report).unwrap_or_default();
-            self.storage.write_transition_report(&folder, &transition.id, bytes.into()).await?;
+            self.storage.replace_document(prepared, bytes.into()).await?;
         }
         let change = self.mode_change(request, &transition, previous);
         let file = ElementFile {
@@ -50,7 +59,7 @@ impl ModeChanges {
             ..self.element.file()
         };
         if previous.step_to(transition.target) == Step::Forward {
-            self.write_file(&folder, &file).await?;
+            self.write_file(element_file, &file).await?;
             self.ended_here(file);
             injected("mode.before_row")?;
             self.write_row(&change, &transition).await?;
@@ -59,7 +68,7 @@ impl ModeChanges {
             injected("mode.before_row")?;
             self.write_row(&change, &transition).await?;
             injected("mode.after_row")?;
-            self.write_file(&folder, &file).await?;
+            self.write_file(element_file, &file).await?;
             if let (true, Some(term)) = (transition.target.is_writable(), self.element.term()) {
                 self.storage.begin_term(term).await?;
             }
@@ -104,14 +113,14 @@ impl ModeChanges {
         }
     }
 
-    async fn write_file(&self, folder: &str, file: &ElementFile) -> Result<(), ModeError> {
+    async fn write_file(&self, prepared: Prepared, file: &ElementFile) -> Result<(), ModeError> {
         injected("mode.before_element_file")?;
         let bytes = file.to_bytes().map_err(|error| StorageError::Io {
             action: "write",
-            path: ".element/element.json".to_owned(),
+            path: Document::Element.path(),
             source: std::io::Error::other(error),
         })?;
-        self.storage.replace_element_file(folder, bytes).await?;
+        self.storage.replace_document(prepared, bytes).await?;
         injected("mode.after_element_file")
     }
 

@@ -1,7 +1,7 @@
 //! Files on a local volume: a folder on a disk, or a network file system with working renames and locks.
 
 mod disk;
-mod element_file;
+mod documents;
 mod layout;
 mod new_file;
 mod reading;
@@ -23,9 +23,10 @@ use uuid::Uuid;
 use self::disk::Disk;
 use self::new_file::NewLocalFile;
 use self::reading::Listings;
+use super::document::Stands;
 use super::{
-    AttrOnDisk, DataOrder, DataStat, DataStream, Found, NewFile, PublishError, Space, Storage, StorageError,
-    StorageResult,
+    AttrOnDisk, DataOrder, DataStat, DataStream, Document, Found, NewFile, Prepared, PublishError, Space, Storage,
+    StorageError, StorageResult,
 };
 use crate::failpoint;
 use crate::model::{Epoch, OperationType, StoragePath, Term, TransactionId};
@@ -108,17 +109,16 @@ impl Storage for LocalStorage {
     }
 
     async fn element_file(&self) -> StorageResult<Option<Bytes>> {
-        self.run(|disk| element_file::read(disk)).await
+        self.run(|disk| documents::read_element_file(disk)).await
     }
 
-    async fn prepare_element_file(&self, folder: &str) -> StorageResult<()> {
-        let folder = folder.to_owned();
-        self.run(move |disk| element_file::prepare(disk, &folder)).await
+    async fn prepare_document(&self, document: Document, folder: &str) -> StorageResult<Prepared> {
+        let prepared = Prepared { document, folder: folder.to_owned(), stands: Stands::Unasked };
+        self.run(move |disk| documents::prepare(disk, &prepared).map(|()| prepared)).await
     }
 
-    async fn replace_element_file(&self, folder: &str, bytes: Bytes) -> StorageResult<()> {
-        let folder = folder.to_owned();
-        self.run(move |disk| element_file::replace(disk, &folder, &bytes)).await
+    async fn replace_document(&self, prepared: Prepared, bytes: Bytes) -> StorageResult<()> {
+        self.run(move |disk| documents::replace(disk, &prepared, &bytes)).await
     }
 
     async fn holds_files(&self) -> StorageResult<bool> {
@@ -256,11 +256,6 @@ impl Storage for LocalStorage {
 
     async fn staging_is_empty(&self, term: Term) -> StorageResult<bool> {
         self.run(move |disk| Ok(disk.names(&disk.layout.term_staging(term))?.is_empty())).await
-    }
-
-    async fn write_transition_report(&self, folder: &str, id: &str, bytes: Bytes) -> StorageResult<()> {
-        let (folder, id) = (folder.to_owned(), id.to_owned());
-        self.run(move |disk| element_file::write_report(disk, &folder, &id, &bytes)).await
     }
 
     async fn scan(&self, found: Sender<Vec<Found>>) -> StorageResult<()> {

@@ -10,7 +10,7 @@ mod claim;
 mod client;
 mod crc;
 mod credentials;
-mod element_file;
+mod documents;
 mod error;
 mod listing;
 mod new_file;
@@ -34,13 +34,12 @@ use uuid::Uuid;
 use self::buffers::Buffers;
 use self::claim::ClaimObject;
 pub use self::client::{Patience, S3Options};
-use self::element_file::ElementFileSeen;
 use self::listing::Listings;
 use self::new_file::{MEMORY_MIB, NewS3File};
 use self::store::Store;
 use super::{
-    AttrOnDisk, ClaimPlace, DataOrder, DataStat, DataStream, Found, NewFile, PublishError, Space, Storage,
-    StorageError, StorageResult,
+    AttrOnDisk, ClaimPlace, DataOrder, DataStat, DataStream, Document, Found, NewFile, Prepared, PublishError, Space,
+    Storage, StorageError, StorageResult,
 };
 use crate::failpoint;
 use crate::model::{Epoch, OperationType, StoragePath, Term, TransactionId};
@@ -51,7 +50,6 @@ pub struct S3Storage {
     listings: Arc<Listings>,
     /// Memory for data on its way.
     buffers: Arc<Buffers>,
-    element_file: ElementFileSeen,
     /// Next revisions that wait for their intent.
     staged: Mutex<HashMap<TransactionId, Bytes>>,
 }
@@ -69,7 +67,6 @@ impl S3Storage {
             store: Arc::new(store),
             listings: Arc::new(Listings::new()),
             buffers: Buffers::new(MEMORY_MIB),
-            element_file: ElementFileSeen::default(),
             staged: Mutex::default(),
         })
     }
@@ -93,11 +90,15 @@ impl Storage for S3Storage {
     }
 
     async fn element_file(&self) -> StorageResult<Option<Bytes>> {
-        self.element_file.read(&self.store).await
+        documents::read_element_file(&self.store).await
     }
 
-    async fn replace_element_file(&self, _folder: &str, bytes: Bytes) -> StorageResult<()> {
-        self.element_file.replace(&self.store, bytes).await
+    async fn prepare_document(&self, document: Document, folder: &str) -> StorageResult<Prepared> {
+        documents::prepare(&self.store, document, folder).await
+    }
+
+    async fn replace_document(&self, prepared: Prepared, bytes: Bytes) -> StorageResult<()> {
+        documents::replace(&self.store, &prepared, bytes).await
     }
 
     async fn holds_files(&self) -> StorageResult<bool> {
@@ -232,11 +233,6 @@ impl Storage for S3Storage {
         Ok(self.staged.lock().is_empty())
     }
 
-    async fn write_transition_report(&self, _folder: &str, id: &str, bytes: Bytes) -> StorageResult<()> {
-        let path = format!(".element/transitions/{id}.json");
-        self.store.put(&path, bytes).await.map_err(|failure| failure.at("write", path))
-    }
-
     async fn scan(&self, found: Sender<Vec<Found>>) -> StorageResult<()> {
         scanning::scan(&self.store, &found).await
     }
@@ -251,7 +247,7 @@ impl Storage for S3Storage {
             let path = ".element/probe";
             return self.store.put(path, Bytes::from_static(b"\n")).await.map_err(|failure| failure.at("write", path));
         }
-        self.element_file.look(&self.store).await
+        documents::look(&self.store).await
     }
 
     fn broken(&self) -> Option<String> {
