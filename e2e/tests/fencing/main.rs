@@ -10,16 +10,18 @@ mod scene;
 mod seen;
 mod work;
 
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
-use anyhow::{Context, Result, ensure};
+use anyhow::{Context, Result, bail, ensure};
 use futures_util::{StreamExt, stream};
 use rustix::process::Signal;
 use serde_json::{Value, json};
 use storage_element_e2e::replicas::{info, role, upload_somewhere};
-use storage_element_e2e::{Client, Content, Ledger, Make, Node, Replicas, Upload, change_mode, check, failpoints, job};
+use storage_element_e2e::{
+    Client, Content, Database, Ledger, Make, Node, Replicas, Upload, change_mode, check, failpoints, job,
+};
 
 use self::scene::Scene;
 use self::seen::Seen;
@@ -61,20 +63,20 @@ async fn a_stopped_master_changes_nothing(make: Make) -> Result<()> {
     };
     let points: Vec<String> = failpoints::of(make)?.into_iter().filter(|point| wanted(point)).collect();
     ensure!(only.is_some() || points.len() >= 5, "too few points: {points:?}");
-    let failed = Mutex::new(Vec::new());
-    let failed_at = &failed;
-    let each = stream::iter(&points).for_each_concurrent(AT_A_TIME, |point| async move {
-        let begun = Instant::now();
-        match stopped_at(make, point).await {
-            Ok(()) => println!("{point}: {} ms", begun.elapsed().as_millis()),
-            Err(error) => {
-                println!("{point}: {error:#}");
-                failed_at.lock().unwrap().push(format!("stopped at {point}: {error:#}"));
+    let failed: Vec<String> = stream::iter(&points)
+        .map(|point| async move {
+            let begun = Instant::now();
+            let happened = stopped_at(make, point).await;
+            match &happened {
+                Ok(()) => println!("{point}: {} ms", begun.elapsed().as_millis()),
+                Err(error) => println!("{point}: {error:#}"),
             }
-        }
-    });
-    each.await;
-    let failed = failed.into_inner().unwrap();
+            happened.err().map(|error| format!("stopped at {point}: {error:#}"))
+        })
+        .buffer_unordered(AT_A_TIME)
+        .filter_map(|failed| async { failed })
+        .collect()
+        .await;
     ensure!(failed.is_empty(), "{} of {} points:\n{}", failed.len(), points.len(), failed.join("\n\n"));
     Ok(())
 }
@@ -166,12 +168,17 @@ async fn stood_aside(other: &Node) -> Option<String> {
     }
 }
 
-/// Waits until the successor is master, or the element sealed.
+/// Waits until the successor is master, or the element sealed with nothing left to do: where `element.json` was sealed
+/// and the row was not yet, the successor first brings the row there.
 async fn succeeded_or_sealed(successor: &Node) -> Result<()> {
     let begun = Instant::now();
+    let Database::Postgres(schema) = successor.database() else { bail!("these nodes share a PostgreSQL") };
     loop {
-        let said = info(successor).await.unwrap_or_default();
-        if (said["role"] == "master" || said["mode"] == "ro") && tokio::task::block_in_place(|| successor.is_ready()) {
+        let is_master = role(successor).await.as_deref() == Some("master");
+        let said = tokio::task::block_in_place(|| schema.sql("SELECT mode, epoch FROM config"))?;
+        let file = successor.storage().element_file().await?;
+        let sealed = file["mode"] == "ro" && said.trim() == format!("ro|{}", file["epoch"]);
+        if (is_master || sealed) && tokio::task::block_in_place(|| successor.is_ready()) {
             return Ok(());
         }
         ensure!(begun.elapsed() < PATIENCE, "no master and not sealed, but {said}:\n{}", successor.log_tail());

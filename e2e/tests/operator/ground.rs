@@ -150,7 +150,8 @@ impl Ground {
     }
 
     pub fn api(&self, kind: &str) -> Api<DynamicObject> {
-        let found = KINDS.iter().find(|(_, of, _)| *of == kind).unwrap();
+        let monitors = ("monitoring.coreos.com/v1", "ServiceMonitor", "servicemonitors");
+        let found = KINDS.iter().chain([&monitors]).find(|(_, of, _)| *of == kind).unwrap();
         Api::namespaced_with(self.client.clone(), &self.namespace, &resource(found.0, found.1, found.2))
     }
 

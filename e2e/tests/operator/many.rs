@@ -147,5 +147,11 @@ fn many_elements_are_quiet_and_small() {
         let written = ground.asked(mark, |request| !["get", "list", "watch"].contains(&request.verb.as_str()));
         assert!(written.is_empty(), "a restart writes nothing: {written:?}");
         assert!(operator.resident_bytes() < RESIDENT_BYTES, "{} MiB", operator.resident_bytes() >> 20);
+
+        // Keys of the size that is made by default, made once.
+        let begun = Instant::now();
+        ground.apply("fresh", &json!({"mode": "rw", "backend": {"local": {"size": "1Gi"}}})).await;
+        ground.settled("fresh").await;
+        println!("one element with new keys of 3072 bits in {:?}", begun.elapsed());
     });
 }

@@ -52,6 +52,11 @@ impl Child {
         self.verified == Some(wish)
     }
 
+    /// `metadata.resourceVersion`, for a write that shall fail when somebody else has written since.
+    pub fn resource_version(&self) -> String {
+        self.version.to_string()
+    }
+
     fn of(kind: Kind, object: DynamicObject) -> Option<(Key, Self)> {
         let metadata = &object.metadata;
         let element = metadata.labels.as_ref()?.get(ELEMENT_LABEL)?.clone();

@@ -3,6 +3,8 @@
 use std::hash::{DefaultHasher, Hash as _, Hasher as _};
 use std::sync::Arc;
 
+use serde_json::Value;
+
 use super::Context;
 use super::contains::contains;
 use super::problem::Problem;
@@ -19,16 +21,24 @@ pub struct Applied {
     pub problems: Vec<Problem>,
 }
 
-/// Makes every object as wished.
+/// Makes every object as wished. `read` is what the wishes were made from.
 ///
 /// # Errors
 /// When the API server cannot be reached, or somebody else was faster: to be tried again. What it refuses is a problem of
 /// that object and does not stop the others.
-pub async fn apply(context: &Context, key: &Key, uid: &str, wishes: &[Wish]) -> Result<Applied, Failure> {
+pub async fn apply(
+    context: &Context,
+    key: &Key,
+    uid: &str,
+    read: &[Arc<Child>],
+    wishes: &[Wish],
+) -> Result<Applied, Failure> {
     let children = context.children.of(key);
     let mut applied = Applied::default();
     for wish in wishes {
-        let known = children.iter().find(|child| child.kind == wish.kind && child.name == wish.name);
+        // A Secret that has changed since its key was read must not be given the key of then.
+        let seen = if wish.kind == Kind::Secret { read } else { &children };
+        let known = seen.iter().find(|child| child.kind == wish.kind && child.name == wish.name);
         let what = format!("{} {}", wish.kind, wish.name);
         match one(context, key, uid, wish, known).await {
             Ok(Done::AsWished) => {}
@@ -80,7 +90,12 @@ async fn one(
     if wish.how == How::CreateOnly || child.is_verified(hash) || contains(wish.kind, &child.value(), &wish.value) {
         return Ok(Done::AsWished);
     }
-    write(context, key, wish, hash).await
+    if wish.kind == Kind::Secret {
+        let mut value = wish.value.clone();
+        value["metadata"]["resourceVersion"] = child.resource_version().into();
+        return write(context, key, wish, &value, hash).await;
+    }
+    write(context, key, wish, &wish.value, hash).await
 }
 
 /// The object is there and the watch did not show it.
@@ -114,20 +129,20 @@ async fn taken(
     if wish.how == How::CreateOnly {
         return Ok(Done::AsWished);
     }
-    write(context, key, wish, hash).await
+    write(context, key, wish, &wish.value, hash).await
 }
 
 async fn make(context: &Context, key: &Key, wish: &Wish, hash: u64) -> Result<Done, Failure> {
     if wish.how == How::Apply {
-        return write(context, key, wish, hash).await;
+        return write(context, key, wish, &wish.value, hash).await;
     }
     let made = context.cluster.create(wish.kind, key, &wish.name, &wish.value).await?;
     context.children.put_verified(wish.kind, made, hash);
     Ok(Done::Written)
 }
 
-async fn write(context: &Context, key: &Key, wish: &Wish, hash: u64) -> Result<Done, Failure> {
-    let object = context.cluster.apply(wish.kind, key, &wish.name, &wish.value).await?;
+async fn write(context: &Context, key: &Key, wish: &Wish, value: &Value, hash: u64) -> Result<Done, Failure> {
+    let object = context.cluster.apply(wish.kind, key, &wish.name, value).await?;
     context.children.put_verified(wish.kind, object, hash);
     Ok(Done::Written)
 }

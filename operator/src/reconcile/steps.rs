@@ -86,7 +86,7 @@ async fn act(
     hold_back_database(&mut wishes, &view, nodes, &shape, found);
 
     let uid = element.metadata.uid.as_deref().unwrap_or_default();
-    let applied = match apply(context, key, uid, &wishes).await {
+    let applied = match apply(context, key, uid, &children, &wishes).await {
         Ok(applied) => applied,
         // Nothing can be made in a namespace that goes, and nothing needs to be.
         Err(Failure { cause: Cause::NamespaceGone, .. }) => return Ok(()),
