@@ -10,7 +10,8 @@ export CARGO_TARGET_DIR ?= $(or $(XDG_CACHE_HOME),$(HOME)/.cache)/storage-elemen
 
 CARGO := cargo --locked
 
-.PHONY: build run check measure unit binaries e2e test bench bench-smoke fencing times history cluster cluster-down needs bench-needs cluster-needs
+.PHONY: build run check measure unit binaries e2e test bench bench-smoke large faults crash plans mutants many fencing times history \
+  cluster cluster-down needs bench-needs cluster-needs
 
 build: ## The node, for people
 	$(CARGO) build -p storage-node
@@ -48,6 +49,26 @@ history: needs binaries ## Two minutes of kills, freezes and cuts, and a check o
 # The benchmark is only run for a moment, to prove that it runs; then the tests, whose last line is the verdict.
 test: needs cluster-needs check unit binaries bench-smoke ## All of it
 	e2e/run-tests
+
+large: needs ## 5 GiB to S3 and back through the node as it is released: in flat memory, beside a bare client
+	$(CARGO) build --release -p storage-node
+	E2E_PROGRAMS="$$CARGO_TARGET_DIR/release" LARGE_GIB=5 \
+	  $(CARGO) test -p storage-element-e2e --test large_object -- --nocapture
+
+faults: needs binaries ## 200 seeds of faults between the node and PostgreSQL and S3
+	FAULT_SEEDS=200 $(CARGO) test -p storage-element-e2e --test faults -- --nocapture seeds
+
+crash: needs binaries ## Every fail point, aborted and failed, on every make
+	SE_CRASH=all $(CARGO) test -p storage-element-e2e --test failpoints -- --nocapture --test-threads=1
+
+plans: needs ## The plan of every list and search at a million rows in PostgreSQL
+	SE_PLAN_ROWS=1000000 $(CARGO) test -p storage-node --test catalog_suite every_list_and_search -- --nocapture
+
+mutants: needs ## Breaks each rule of fencing on purpose; its test has to go red
+	node/mutants/run
+
+many: needs binaries ## 1,000 elements: settled, small, and silent for five minutes
+	SE_ELEMENTS=1000 SE_QUIET_SECONDS=300 $(CARGO) test -p storage-element-e2e --test operator -- --nocapture many
 
 bench: bench-needs ## The node beside the physical limit and beside nginx, in under three minutes
 	$(CARGO) build --release -p storage-node

@@ -10,15 +10,26 @@ pub const NODE: &str = "storage-node";
 /// The node with the named fail points compiled in.
 pub const NODE_WITH_FAILPOINTS: &str = "storage-node-failpoints";
 
-/// Where the program `name` is: in the folder of the running executable or, for tests (which live in `deps/`), the
-/// folder above.
+/// The folder of the programs under test, where they are not beside the tests: `make large` lets a test that is built in
+/// a moment hold a released program to its pace.
+const ELSEWHERE: &str = "E2E_PROGRAMS";
+
+/// Whether the programs under test are built as they are released.
+pub fn are_optimised() -> bool {
+    std::env::var_os(ELSEWHERE).is_some() || !cfg!(debug_assertions)
+}
+
+/// Where the program `name` is: in the folder that `E2E_PROGRAMS` names, that of the running executable or, for tests
+/// (which live in `deps/`), the folder above.
 ///
 /// # Errors
 /// When it was not built; the message says how to build it.
 pub fn find(name: &str) -> Result<PathBuf> {
     let own = std::env::current_exe().context("the running test has no path")?;
-    let folders = own.ancestors().skip(1).take(2);
-    if let Some(found) = folders.map(|folder| folder.join(name)).find(|path| path.is_file()) {
+    let elsewhere = std::env::var_os(ELSEWHERE).map(PathBuf::from);
+    let beside = own.ancestors().skip(1).take(2).map(Path::to_owned);
+    let folders = elsewhere.map_or_else(|| beside.collect(), |folder| vec![folder]);
+    if let Some(found) = folders.iter().map(|folder| folder.join(name)).find(|path| path.is_file()) {
         return Ok(found);
     }
     bail!(

@@ -29,6 +29,16 @@ impl Client {
         Ok(Self { http, base: base.to_owned(), token })
     }
 
+    /// One that opens a connection for every request: a connection kept open may be closed just when the next request
+    /// is sent, which says nothing about the server.
+    ///
+    /// # Errors
+    /// When the client cannot be made.
+    pub fn of_one_request(base: &str, token: Option<String>) -> Result<Self> {
+        let http = reqwest::Client::builder().no_proxy().connect_timeout(Duration::from_secs(5));
+        Ok(Self { http: http.pool_max_idle_per_host(0).build()?, base: base.to_owned(), token })
+    }
+
     /// The same client with another token, or none.
     #[must_use]
     pub fn with_token(&self, token: Option<String>) -> Self {

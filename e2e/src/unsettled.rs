@@ -53,7 +53,10 @@ pub async fn leave_unsettled(node: &mut Node, make: Make, ledger: &mut Ledger) -
 /// Waits until the node takes writes.
 async fn writes(node: &Node) -> Result<()> {
     let begun = Instant::now();
-    while role(node).await.as_deref() != Some("master") || !tokio::task::block_in_place(|| node.is_ready()) {
+    // Without a Lease a node that is ready is the only one.
+    while !matches!(role(node).await.as_deref(), Some("master" | "standalone"))
+        || !tokio::task::block_in_place(|| node.is_ready())
+    {
         ensure!(begun.elapsed() < PATIENCE, "the node takes no writes:\n{}", node.log_tail());
         tokio::time::sleep(Duration::from_millis(50)).await;
     }

@@ -60,11 +60,16 @@ fn every_fail_point_loses_nothing(make: Make) -> Result<()> {
 }
 
 /// Every point that the make passes. Of abort and error each gets one here and the other on the make with the same
-/// storage and the other catalog; with `SE_CRASH=all` each gets both everywhere.
+/// storage and the other catalog; with `SE_CRASH=all` each gets both everywhere, with `SE_CRASH_POINT=settle.before_commit`
+/// that one.
 fn cases(make: Make) -> Result<Vec<(String, Action)>> {
-    let all = std::env::var("SE_CRASH").is_ok_and(|wish| wish == "all");
+    let only = std::env::var("SE_CRASH_POINT").ok();
+    let all = only.is_some() || std::env::var("SE_CRASH").is_ok_and(|wish| wish == "all");
     let mut cases = Vec::new();
     for (number, point) in failpoints::of(make)?.into_iter().enumerate() {
+        if only.as_ref().is_some_and(|only| *only != point) {
+            continue;
+        }
         let (one, other) = if number.is_multiple_of(2) == make.is_sqlite() {
             (Action::Abort, Action::Error)
         } else {

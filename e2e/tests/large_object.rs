@@ -1,18 +1,21 @@
 //! A large file to and from an S3 store: as a multipart upload in flat memory, and about as fast as the store gives it.
 //!
-//! 1 GiB; `LARGE_GIB=5` for five.
+//! 1 GiB and the node as it is built for tests; `make large` for five, and a node as it is released.
 
+use std::process::Command;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, ensure};
-use futures_util::StreamExt;
-use storage_element_e2e::{Bucket, Client, Content, Make, Node, Storage, Upload};
+use aws_sdk_s3::presigning::PresigningConfig;
+use storage_element_e2e::{Bucket, Content, Make, Node, Storage, Tokens, Upload, binaries};
 
 const GIB: u64 = 1 << 30;
 /// Resident memory may never have been above this.
 const LIMIT_KIB: u64 = 96 * 1024;
 /// A download through the node, beside one that a bare client gets from the same store.
 const BAR: f64 = 0.8;
+/// The same of a node that is built for debugging: that it does not collapse.
+const BAR_UNOPTIMISED: f64 = 0.15;
 /// Times each way is measured, one after the other in turn.
 const ROUNDS: usize = 3;
 
@@ -44,15 +47,18 @@ async fn goes_in_parts_and_flat_memory_and_comes_as_fast_as_a_bare_client_gets_i
     );
 
     let (mut direct, mut through) = (Duration::MAX, Duration::MAX);
+    let (store, own) = (presigned(bucket, path).await?, format!("{}/api/v1/files/{id}/download", node.url()));
+    let token = Tokens::shared().role("user");
     for _ in 0..ROUNDS {
-        direct = direct.min(fetched(bucket, path, content.size()).await?);
-        through = through.min(drained(&client, &format!("/api/v1/files/{id}/download"), content.size()).await?);
+        direct = direct.min(tokio::task::block_in_place(|| fetched(&store, None, content.size()))?);
+        through = through.min(tokio::task::block_in_place(|| fetched(&own, Some(&token), content.size()))?);
     }
     memory_is_flat(&node, "the downloads")?;
     let ratio = direct.as_secs_f64() / through.as_secs_f64();
     let (direct, through) = (rate(content.size(), direct), rate(content.size(), through));
     println!("download: bare {direct}, through the node {through}: {ratio:.2}");
-    ensure!(ratio >= BAR, "through the node {through}, bare {direct}: {ratio:.2} is below {BAR}");
+    let bar = if binaries::are_optimised() { BAR } else { BAR_UNOPTIMISED };
+    ensure!(ratio >= bar, "through the node {through}, bare {direct}: {ratio:.2} is below {bar}");
     Ok(())
 }
 
@@ -71,29 +77,28 @@ async fn parts(store: &aws_sdk_s3::Client, bucket: &str, key: &str) -> Result<u3
     Ok(etag.rsplit_once('-').and_then(|(_, parts)| parts.parse().ok()).unwrap_or(1))
 }
 
-/// How long the object takes to come to a bare client of the store: the SDK, as an application would use it.
-async fn fetched(bucket: &Bucket, path: &str, expected: u64) -> Result<Duration> {
-    let begun = Instant::now();
-    let asked = bucket.client().get_object().bucket(bucket.name()).key(bucket.key(path));
-    let (mut body, mut size) = (asked.send().await?.body, 0);
-    while let Some(piece) = body.next().await {
-        size += piece?.len() as u64;
+/// How long it takes `curl` to get something and throw it away: the same bare client for both ways.
+fn fetched(url: &str, token: Option<&str>, expected: u64) -> Result<Duration> {
+    let mut curl = Command::new("curl");
+    curl.args(["--silent", "--show-error", "--fail", "--noproxy", "*", "--output", "/dev/null"]);
+    curl.args(["--write-out", "%{size_download}"]);
+    if let Some(token) = token {
+        curl.args(["--header", &format!("Authorization: Bearer {token}")]);
     }
+    let begun = Instant::now();
+    let output = curl.arg(url).output().context("curl could not be run")?;
+    let took = begun.elapsed();
+    ensure!(output.status.success(), "curl: {}", String::from_utf8_lossy(&output.stderr));
+    let size: u64 = String::from_utf8(output.stdout)?.trim().parse()?;
     ensure!(size == expected, "{size} bytes of {expected} came");
-    Ok(begun.elapsed())
+    Ok(took)
 }
 
-/// How long a body takes to come. It is thrown away as it comes.
-async fn drained(client: &Client, path: &str, expected: u64) -> Result<Duration> {
-    let begun = Instant::now();
-    let answer = client.request("GET", path)?.send().await?;
-    ensure!(answer.status() == 200, "{path} was answered {}", answer.status());
-    let (mut body, mut size) = (answer.bytes_stream(), 0);
-    while let Some(piece) = body.next().await {
-        size += piece?.len() as u64;
-    }
-    ensure!(size == expected, "{size} bytes of {expected} came");
-    Ok(begun.elapsed())
+/// Where anyone can get the object from the store itself, for a while.
+async fn presigned(bucket: &Bucket, path: &str) -> Result<String> {
+    let asked = bucket.client().get_object().bucket(bucket.name()).key(bucket.key(path));
+    let signed = asked.presigned(PresigningConfig::expires_in(Duration::from_hours(1))?).await?;
+    Ok(signed.uri().to_owned())
 }
 
 fn rate(bytes: u64, time: Duration) -> String {

@@ -4,53 +4,11 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Result, ensure};
 use rustix::process::Signal;
-use storage_element_e2e::replicas::{TIMES, info};
+use storage_element_e2e::replicas::info;
 use storage_element_e2e::{Ledger, Make, Replicas};
 
+use crate::patient::Patient;
 use crate::{all_is_well, logged, on_both_storages, until, write};
-
-/// Beyond the Lease's duration, after a kill.
-const AFTER_KILL: Duration = Duration::from_secs(2);
-/// Beyond the end of the old master's writes, after SIGTERM.
-const AFTER_RELEASE: Duration = Duration::from_secs(1);
-
-/// Twenty times each, held to the times that are promised. On a machine that does nothing else.
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-#[ignore = "measures, and takes minutes on a machine that does nothing else: make times"]
-async fn times_of_twenty_runs() -> Result<()> {
-    for make in [Make::PostgresLocal, Make::PostgresS3] {
-        let mut replicas = Replicas::start(make, 2).await?;
-        let (mut kills, mut stops) = (Vec::new(), Vec::new());
-        for round in 0..40 {
-            let master = replicas.master().await?;
-            let other = 1 - master;
-            let begun = Instant::now();
-            let killed = round % 2 == 0;
-            if killed {
-                tokio::task::block_in_place(|| replicas.nodes[master].kill())?;
-            } else {
-                replicas.nodes[master].signal(Signal::TERM)?;
-            }
-            write(&replicas, &mut Ledger::new(), other, &format!("{round}")).await?;
-            if killed {
-                kills.push(begun.elapsed());
-            } else {
-                stops.push(begun.elapsed());
-            }
-            if !killed {
-                tokio::task::block_in_place(|| replicas.nodes[master].wait(Duration::from_secs(30)))?;
-            }
-            replicas.nodes[master].spawn()?;
-            replicas.ready(&replicas.nodes[master]).await?;
-        }
-        println!("{make:?}: from the kill to the next accepted write {kills:?}");
-        println!("{make:?}: from SIGTERM to the next accepted write {stops:?}");
-        let lease = Duration::from_secs(TIMES.0);
-        ensure!(kills.iter().all(|took| *took <= lease + AFTER_KILL), "after a kill: {kills:?}");
-        ensure!(stops.iter().all(|took| *took <= AFTER_RELEASE), "after SIGTERM: {stops:?}");
-    }
-    Ok(())
-}
 
 async fn a_killed_master_is_succeeded(make: Make) -> Result<()> {
     let mut replicas = Replicas::start(make, 2).await?;
@@ -81,6 +39,8 @@ async fn a_master_told_to_stop_hands_over(make: Make) -> Result<()> {
         let master = replicas.master().await?;
         let other = 1 - master;
         let before = info(&replicas.nodes[master]).await.unwrap_or_default()["epoch"].as_u64();
+        let patient = Patient::begin(&replicas, &format!("{round}"))?;
+        tokio::time::sleep(Duration::from_millis(200)).await;
         replicas.nodes[master].signal(Signal::TERM)?;
         let told = Instant::now();
         write(&replicas, &mut ledger, other, &format!("{round}")).await?;
@@ -88,6 +48,7 @@ async fn a_master_told_to_stop_hands_over(make: Make) -> Result<()> {
         println!("{make:?}: from SIGTERM to the next accepted write {took:?}");
         let status = tokio::task::block_in_place(|| replicas.nodes[master].wait(Duration::from_secs(30)))?;
         ensure!(status.is_some_and(|status| status.success()), "it ended with {status:?}");
+        patient.end(&mut ledger).await?;
         let (told, opened) = (
             logged(&replicas.nodes[master], "stopping: running writes finish")?,
             logged(&replicas.nodes[other], "open for writes")?,

@@ -6,7 +6,9 @@ mod cut;
 mod frozen;
 mod handed_over;
 mod modes;
+mod patient;
 mod rolling;
+mod times;
 
 use std::time::{Duration, Instant};
 
@@ -75,18 +77,22 @@ fn logged(node: &Node, message: &str) -> Result<String> {
 
 /// Makes a test for a shared folder and one for a bucket of each function.
 macro_rules! on_both_storages {
-    ($($name:ident),+ $(,)?) => {$(
+    ($(#[$mark:meta])? $($name:ident),+ $(,)?) => { $crate::on_both_storages!(@ [$(#[$mark])?] $($name),+); };
+    (@ $marks:tt $($name:ident),+) => { $($crate::on_both_storages!(@one $marks $name);)+ };
+    (@one [$($mark:tt)*] $name:ident) => {
         mod $name {
+            $($mark)*
             #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
             async fn folder() -> anyhow::Result<()> {
                 super::$name($crate::Make::PostgresLocal).await
             }
 
+            $($mark)*
             #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
             async fn bucket() -> anyhow::Result<()> {
                 super::$name($crate::Make::PostgresS3).await
             }
         }
-    )+};
+    };
 }
 use on_both_storages;

@@ -7,6 +7,7 @@ use std::time::{Duration, SystemTime};
 
 use async_trait::async_trait;
 use bytes::Bytes;
+use storage_node::model::OperationType;
 use storage_node::storage::local::LocalStorage;
 use storage_node::storage::{SharedStorage, Storage, StorageError};
 use tempfile::TempDir;
@@ -204,4 +205,27 @@ async fn a_probe_notices_that_the_volume_is_gone() {
     fs::remove_dir_all(place.0.path()).unwrap();
     assert!(storage.probe(false).await.is_err());
     assert!(storage.probe(true).await.is_err());
+}
+
+/// On a network file system what is said not to be there may be a memory: what is to be undone is looked at after a change
+/// of one's own in its folder.
+#[tokio::test]
+async fn absence_is_asked_for_afresh_before_anything_is_undone() {
+    let (volume, term) = (Volume(tempfile::tempdir().unwrap()), term(1));
+    let storage = volume.open().await;
+    storage.begin_term(term).await.unwrap();
+    let sample = Sample::new(10).published(storage.as_ref(), term).await;
+    let folder = volume.0.path().join(sample.path.as_str()).parent().unwrap().to_owned();
+    let changed = || fs::metadata(&folder).unwrap().modified().unwrap();
+    let names = names_in(&folder);
+    for _ in 0..2 {
+        let before = changed();
+        tokio::time::sleep(Duration::from_millis(20)).await;
+        let tx = Uuid::new_v4();
+        // As if the process had ended in between the last time.
+        fs::write(folder.join(format!(".{tx}")), "").unwrap();
+        storage.make_impossible(term, OperationType::FileCreate, tx, &sample.path).await.unwrap();
+        assert!(changed() > before, "nothing was changed in the folder");
+        assert_eq!(names_in(&folder), names, "something stayed");
+    }
 }

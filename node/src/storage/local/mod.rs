@@ -169,9 +169,14 @@ impl Storage for LocalStorage {
         term: Term,
         _operation: OperationType,
         tx: TransactionId,
-        _path: &StoragePath,
+        path: &StoragePath,
     ) -> StorageResult<()> {
-        self.unstage(term, tx).await
+        let path = path.clone();
+        self.run(move |disk| {
+            terms::unstage(disk, term, tx)?;
+            terms::ask_afresh(disk, tx, &path)
+        })
+        .await
     }
 
     async fn attr(&self, path: &StoragePath) -> StorageResult<Option<AttrOnDisk>> {

@@ -136,6 +136,18 @@ pub(super) fn unstage(disk: &Disk, term: Term, tx: TransactionId) -> StorageResu
     if attr || data { disk.sync_folder(&disk.layout.term_staging(term)) } else { Ok(()) }
 }
 
+/// Makes what is seen at `path` from now on what the file system holds. On a network file system "absent" may be an
+/// answer that this machine remembers; a change in the folder of its own makes it ask again.
+pub(super) fn ask_afresh(disk: &Disk, tx: TransactionId, path: &StoragePath) -> StorageResult<()> {
+    let folder = disk.layout.folder(path);
+    disk.durable_folder(&folder)?;
+    let own = folder.join(format!(".{tx}"));
+    // A process that ended in between has left it.
+    disk.remove(&own)?;
+    drop(disk.create_new(&own)?);
+    disk.remove(&own).map(drop)
+}
+
 /// Puts data that some term had staged in place. False when it is not kept anywhere, or has another size.
 pub(super) fn finish_data(
     disk: &Disk,
