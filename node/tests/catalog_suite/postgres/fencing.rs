@@ -150,8 +150,8 @@ async fn a_frozen_client_holds_the_row_until_its_session_is_ended() {
     successor.end_other_sessions(element_id).await.unwrap();
     let config = successor.config().await.unwrap().unwrap();
     let third = Term { epoch: 3, nonce: Nonce::fresh() };
-    let begun = successor.begin_term(&new_term(third, config.epoch, Mode::Edit));
-    let begun = tokio::time::timeout(Duration::from_secs(5), begun).await;
+    let next = new_term(third, config.epoch, Mode::Edit);
+    let begun = tokio::time::timeout(Duration::from_secs(5), successor.begin_term(&next)).await;
     assert!(begun.expect("the frozen session still holds the row").unwrap(), "after {:?}", began.elapsed());
     assert!(frozen.commit().await.is_err(), "its session is gone");
     assert_eq!(successor.wal_row(transaction).await.unwrap(), None, "what it had not committed is rolled back");
