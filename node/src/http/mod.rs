@@ -44,6 +44,7 @@ mod router;
 mod schema;
 mod server;
 mod soon;
+mod stalling;
 mod state;
 mod timer;
 mod tls;

@@ -22,7 +22,8 @@ use super::answer::Answer;
 use super::body::Passed;
 use super::headers;
 use super::hop::Hop;
-use super::stalling::Stalling;
+
+use crate::http::stalling::Stalling;
 use crate::http::tls::{MutualTls, is_refusal};
 use crate::model::PeerAddress;
 
@@ -47,7 +48,7 @@ pub async fn exchange(
         .await
         .map_err(|_| "it does not shake hands in time".to_owned())?
         .map_err(|error| format!("it cannot be reached: {error}"))?;
-    let wire = TokioIo::new(Stalling::new(stream, patience.stall));
+    let wire = TokioIo::new(Stalling::new(stream, patience.stall, "the master takes no byte of the request"));
     let (mut sender, connection) =
         Builder::new().max_buf_size(BUFFER_BYTES).handshake(wire).await.map_err(|error| told(&error))?;
     let mut driven = Driven(Some(Box::pin(connection)));

@@ -13,7 +13,6 @@ mod body;
 mod exchange;
 mod headers;
 mod hop;
-mod stalling;
 
 use std::time::Duration;
 

@@ -5,6 +5,7 @@ use std::net::SocketAddr;
 use std::pin::pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
 
 use axum::Router;
 use http::Request;
@@ -31,6 +32,10 @@ const CONNECTION_WINDOW_BYTES: u32 = 4 << 20;
 /// Where a request comes from: an extension of every request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct ClientAddress(pub SocketAddr);
+
+/// A connection without a request is closed so long after the server was told to stop: what its client has just sent is
+/// still answered, instead of being reset.
+pub const ON_ITS_WAY: Duration = Duration::from_millis(250);
 
 /// Runs the streams of HTTP/2 connections, so that stopping waits for them, and can end them.
 #[derive(Clone)]
@@ -108,6 +113,13 @@ impl Connections {
         let mut idle = tokio::time::interval(self.limits.idle_timeout);
         idle.tick().await;
         let (mut stopping, mut seen) = (false, 0);
+        let no_more = async {
+            self.stop.cancelled().await;
+            if running.load(Ordering::Relaxed) == 0 {
+                tokio::time::sleep(ON_ITS_WAY).await;
+            }
+        };
+        let mut no_more = pin!(no_more);
         loop {
             tokio::select! {
                 ended = connection.as_mut() => {
@@ -117,7 +129,7 @@ impl Connections {
                     return;
                 }
                 () = self.cut.cancelled() => return,
-                () = self.stop.cancelled(), if !stopping => {
+                () = no_more.as_mut(), if !stopping => {
                     stopping = true;
                     connection.as_mut().graceful_shutdown();
                 }

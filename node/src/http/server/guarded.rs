@@ -10,6 +10,7 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
 use super::framing::Framing;
 use crate::http::limits::Limits;
+use crate::http::stalling::Stalling;
 use crate::http::timer::Timer;
 
 /// How long, and how many bytes, a client may go on sending after the last answer. Closing at once would throw away what
@@ -21,12 +22,10 @@ const LINGER_PIECE_BYTES: usize = 16 << 10;
 
 /// A connection, guarded.
 pub struct Guarded<T> {
-    io: T,
+    io: Stalling<T>,
     framing: Framing,
     header_timeout: Duration,
-    stall_timeout: Duration,
     head: Timer,
-    write: Timer,
     linger: Timer,
     is_shut: bool,
     linger_left: usize,
@@ -36,25 +35,14 @@ impl<T> Guarded<T> {
     /// Guards `io`.
     pub fn new(io: T, limits: &Limits) -> Self {
         Self {
-            io,
+            io: Stalling::new(io, limits.stall_timeout, "the client takes no byte of the answer"),
             framing: Framing::new(),
             header_timeout: limits.header_timeout,
-            stall_timeout: limits.stall_timeout,
             head: Timer::default(),
-            write: Timer::default(),
             linger: Timer::default(),
             is_shut: false,
             linger_left: LINGER_BYTES,
         }
-    }
-
-    fn wrote<R>(&mut self, answer: Poll<io::Result<R>>, cx: &mut Context<'_>) -> Poll<io::Result<R>> {
-        if answer.is_ready() {
-            self.write.stop();
-        } else if self.write.has_passed(self.stall_timeout, cx) {
-            return Poll::Ready(Err(io::Error::new(io::ErrorKind::TimedOut, "the client takes no byte of the answer")));
-        }
-        answer
     }
 }
 
@@ -85,8 +73,7 @@ impl<T: AsyncRead + Unpin> AsyncRead for Guarded<T> {
 
 impl<T: AsyncRead + AsyncWrite + Unpin> AsyncWrite for Guarded<T> {
     fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
-        let answer = Pin::new(&mut self.io).poll_write(cx, bytes);
-        self.wrote(answer, cx)
+        Pin::new(&mut self.io).poll_write(cx, bytes)
     }
 
     fn poll_write_vectored(
@@ -94,8 +81,7 @@ impl<T: AsyncRead + AsyncWrite + Unpin> AsyncWrite for Guarded<T> {
         cx: &mut Context<'_>,
         bytes: &[io::IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
-        let answer = Pin::new(&mut self.io).poll_write_vectored(cx, bytes);
-        self.wrote(answer, cx)
+        Pin::new(&mut self.io).poll_write_vectored(cx, bytes)
     }
 
     fn is_write_vectored(&self) -> bool {
@@ -103,17 +89,14 @@ impl<T: AsyncRead + AsyncWrite + Unpin> AsyncWrite for Guarded<T> {
     }
 
     fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        // TLS takes bytes before the client does: what waits for the client is here.
-        let answer = Pin::new(&mut self.io).poll_flush(cx);
-        self.wrote(answer, cx)
+        Pin::new(&mut self.io).poll_flush(cx)
     }
 
     /// Ends the answers, then reads and throws away what a client still sends, within bounds.
     fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         let this = &mut *self;
         if !this.is_shut {
-            let answer = Pin::new(&mut this.io).poll_shutdown(cx);
-            ready!(this.wrote(answer, cx))?;
+            ready!(Pin::new(&mut this.io).poll_shutdown(cx))?;
             this.is_shut = true;
         }
         if !this.framing.is_mid_request() {

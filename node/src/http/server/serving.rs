@@ -1,20 +1,24 @@
 //! Accepts connections until it is told to stop.
 
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
 use axum::Router;
 use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::Semaphore;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
-use super::connection::{Connections, Streams};
+use super::connection::{Connections, ON_ITS_WAY, Streams};
 use crate::http::limits::Limits;
 use crate::http::tls::TlsAcceptor;
 
 /// How long to wait after a connection could not be accepted: mostly there are too many open files.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
+
+/// How long connections are still accepted after the server was told to stop.
+const LAST_ACCEPTS: Duration = Duration::from_millis(50);
 
 /// Serves `router` on `listener` until `stop` is cancelled: then no connection is accepted any more, running requests
 /// finish within `limits.drain_timeout`, and what still runs is cut. HTTP/1.1 and HTTP/2: over TLS as the client chooses
@@ -31,13 +35,12 @@ pub async fn serve(
     let drain_timeout = limits.drain_timeout;
     let streams = Streams { tracker: tracker.clone(), cut: cut.clone() };
     let connections = Arc::new(Connections::new(router, limits, stop.clone(), streams));
-    while let Some(permit) = stop.run_until_cancelled(permits.clone().acquire_owned()).await {
-        let Some((stream, client)) = stop.run_until_cancelled(accept(&listener)).await else { break };
+    let begin = |(stream, client): (TcpStream, SocketAddr), permit: OwnedSemaphorePermit| {
         let (connections, tls, stop) = (connections.clone(), tls.clone(), stop.clone());
         tracker.spawn(async move {
             match tls {
                 None => connections.serve(stream, client).await,
-                Some(tls) => match stop.run_until_cancelled(tls.accept(stream)).await {
+                Some(tls) => match until_late(&stop, tls.accept(stream)).await {
                     Some(Ok(stream)) => connections.serve(stream, client).await,
                     Some(Err(reason)) => tracing::debug!(%client, %reason, "no TLS handshake"),
                     None => {}
@@ -45,6 +48,17 @@ pub async fn serve(
             }
             drop(permit);
         });
+    };
+    while let Some(permit) = stop.run_until_cancelled(permits.clone().acquire_owned()).await {
+        let (Ok(permit), Some(accepted)) = (permit, stop.run_until_cancelled(accept(&listener)).await) else { break };
+        begin(accepted, permit);
+    }
+    // Who has connected already, and waits to be accepted, would be reset.
+    let last = tokio::time::Instant::now() + LAST_ACCEPTS;
+    while let Ok(permit) = permits.clone().try_acquire_owned()
+        && let Ok(accepted) = tokio::time::timeout_at(last, accept(&listener)).await
+    {
+        begin(accepted, permit);
     }
     drop(listener);
     tracker.close();
@@ -55,7 +69,19 @@ pub async fn serve(
     }
 }
 
-async fn accept(listener: &TcpListener) -> (TcpStream, std::net::SocketAddr) {
+/// What comes of `work`, if it does not last until connections without a request are closed.
+async fn until_late<T>(stop: &CancellationToken, work: impl Future<Output = T>) -> Option<T> {
+    let late = async {
+        stop.cancelled().await;
+        tokio::time::sleep(ON_ITS_WAY).await;
+    };
+    tokio::select! {
+        done = work => Some(done),
+        () = late => None,
+    }
+}
+
+async fn accept(listener: &TcpListener) -> (TcpStream, SocketAddr) {
     loop {
         match listener.accept().await {
             Ok((stream, client)) => {

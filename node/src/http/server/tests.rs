@@ -155,6 +155,32 @@ async fn stopping_finishes_what_runs_and_takes_nothing_new() {
     assert!(TcpStream::connect(server.address).await.is_err());
 }
 
+/// A client cannot know that the server stops: what it has sent before it could is answered.
+#[tokio::test]
+async fn what_comes_while_it_stops_is_answered() {
+    let server = server(Limits::default()).await;
+    let request = b"GET /slow HTTP/1.1\r\nHost: a\r\n\r\n";
+    let mut accepted = TcpStream::connect(server.address).await.unwrap();
+    tokio::time::sleep(Duration::from_millis(100)).await;
+    // Nothing runs but this until the next await: these connections wait to be accepted.
+    let waiting: Vec<_> = (0..20)
+        .map(|_| {
+            let mut stream = std::net::TcpStream::connect(server.address).unwrap();
+            std::io::Write::write_all(&mut stream, request).unwrap();
+            stream.set_nonblocking(true).unwrap();
+            TcpStream::from_std(stream).unwrap()
+        })
+        .collect();
+    server.stop.cancel();
+    tokio::time::sleep(Duration::from_millis(50)).await;
+    accepted.write_all(request).await.unwrap();
+    for mut stream in waiting.into_iter().chain([accepted]) {
+        let (answer, closed) = read(&mut stream).await;
+        assert!(answer.ends_with("slow") && closed, "{answer}");
+    }
+    tokio::time::timeout(Duration::from_secs(2), server.task).await.expect("it does not stop").unwrap();
+}
+
 #[tokio::test]
 async fn what_does_not_end_in_time_is_cut() {
     let server = server(Limits { drain_timeout: Duration::from_millis(100), ..Limits::default() }).await;

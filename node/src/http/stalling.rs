@@ -1,4 +1,4 @@
-//! A connection to the master that does not wait for ever for bytes to be taken.
+//! A connection that does not wait for ever for the other side to take bytes.
 
 use std::io;
 use std::pin::Pin;
@@ -13,23 +13,21 @@ use crate::http::timer::Timer;
 pub struct Stalling<T> {
     io: T,
     timeout: Duration,
+    complaint: &'static str,
     write: Timer,
 }
 
 impl<T> Stalling<T> {
-    /// Gives up when no byte is taken for `timeout`.
-    pub fn new(io: T, timeout: Duration) -> Self {
-        Self { io, timeout, write: Timer::default() }
+    /// Gives up with `complaint` when no byte is taken for `timeout`.
+    pub fn new(io: T, timeout: Duration, complaint: &'static str) -> Self {
+        Self { io, timeout, complaint, write: Timer::default() }
     }
 
     fn wrote<R>(&mut self, answer: Poll<io::Result<R>>, cx: &mut Context<'_>) -> Poll<io::Result<R>> {
         if answer.is_ready() {
             self.write.stop();
         } else if self.write.has_passed(self.timeout, cx) {
-            return Poll::Ready(Err(io::Error::new(
-                io::ErrorKind::TimedOut,
-                "the master takes no byte of the request",
-            )));
+            return Poll::Ready(Err(io::Error::new(io::ErrorKind::TimedOut, self.complaint)));
         }
         answer
     }
@@ -61,7 +59,7 @@ impl<T: AsyncWrite + Unpin> AsyncWrite for Stalling<T> {
     }
 
     fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        // TLS takes bytes before the master does: what waits for the master is here.
+        // TLS takes bytes before the other side does: what waits for that is here.
         let answer = Pin::new(&mut self.io).poll_flush(cx);
         self.wrote(answer, cx)
     }
