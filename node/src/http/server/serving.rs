@@ -60,7 +60,18 @@ pub async fn serve(
     {
         begin(accepted, permit);
     }
-    drop(listener);
+    // Whoever has come up to this very moment: no waiting between the last look and the closing.
+    if let Ok(listener) = listener.into_std() {
+        while let Ok(permit) = permits.clone().try_acquire_owned()
+            && let Ok((stream, client)) = listener.accept()
+        {
+            let ready = stream.set_nonblocking(true).and_then(|()| TcpStream::from_std(stream));
+            match ready {
+                Ok(stream) => begin((stream, client), permit),
+                Err(error) => tracing::debug!(%client, %error, "a connection could not be served"),
+            }
+        }
+    }
     tracker.close();
     if tokio::time::timeout(drain_timeout, tracker.wait()).await.is_err() {
         tracing::warn!(open = tracker.len(), "requests still ran when the time to stop was over: they are cut");
