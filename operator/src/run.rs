@@ -113,11 +113,12 @@ fn watch_all(
 ) -> usize {
     let mut watched = 0;
     for namespace in settings.scopes() {
-        tasks.spawn(watches::elements(cluster.clone(), namespace.clone(), sight.clone(), stop.clone()));
+        tasks.spawn(watches::elements(cluster.clone(), namespace.clone(), sight.clone(), watched, stop.clone()));
         watched += 1;
         for kind in Kind::ALL {
             if kind != Kind::ServiceMonitor || knows_service_monitors {
-                tasks.spawn(watches::children(cluster.clone(), kind, namespace.clone(), sight.clone(), stop.clone()));
+                let (cluster, sight, namespace) = (cluster.clone(), sight.clone(), namespace.clone());
+                tasks.spawn(watches::children(cluster, kind, namespace, sight, watched, stop.clone()));
                 watched += 1;
             }
         }

@@ -22,8 +22,8 @@ use crate::queue::Queue;
 
 /// News come in bursts: one look after them instead of one for each.
 const BURST: Duration = Duration::from_millis(100);
-/// Objects of one page of a list: bounds what is in memory at once.
-const PAGE: u32 = 200;
+/// Objects of one page of a list: bounds what is in memory at once, together with [`Sight::turn`].
+const PAGE: u32 = 50;
 
 /// Where the watches put what they see.
 #[derive(Clone)]
@@ -52,13 +52,28 @@ impl Sight {
         tracing::warn!(kind, %error, "a watch broke and is taken up again");
     }
 
+    /// Waits until `before` watches have their list: one list after the other takes hardly longer than all at once, and
+    /// what they take on the way is not asked of the memory together.
+    async fn turn(&self, before: usize, stop: &CancellationToken) {
+        let mut complete = self.complete.subscribe();
+        let _ = stop.run_until_cancelled(complete.wait_for(|count| *count >= before)).await;
+    }
+
     fn completed(&self) {
         self.complete.send_modify(|count| *count += 1);
     }
 }
 
 /// Watches the elements of `namespace` (`None`: all) until `stop`.
-pub async fn elements(cluster: Cluster, namespace: Option<String>, sight: Sight, stop: CancellationToken) {
+/// Begins when `before` watches have their list.
+pub async fn elements(
+    cluster: Cluster,
+    namespace: Option<String>,
+    sight: Sight,
+    before: usize,
+    stop: CancellationToken,
+) {
+    sight.turn(before, &stop).await;
     let client = cluster.client();
     let api: Api<DeserializeGuard<StorageElement>> = match &namespace {
         Some(namespace) => Api::namespaced(client, namespace),
@@ -97,7 +112,16 @@ pub async fn elements(cluster: Cluster, namespace: Option<String>, sight: Sight,
 }
 
 /// Watches what carries our label, of one kind, in `namespace` (`None`: all), until `stop`.
-pub async fn children(cluster: Cluster, kind: Kind, namespace: Option<String>, sight: Sight, stop: CancellationToken) {
+/// Begins when `before` watches have their list.
+pub async fn children(
+    cluster: Cluster,
+    kind: Kind,
+    namespace: Option<String>,
+    sight: Sight,
+    before: usize,
+    stop: CancellationToken,
+) {
+    sight.turn(before, &stop).await;
     let (client, resource) = (cluster.client(), kind.resource());
     let api: Api<DynamicObject> = match &namespace {
         Some(namespace) => Api::namespaced_with(client, namespace, &resource),
