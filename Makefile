@@ -50,7 +50,7 @@ history: needs binaries ## Two minutes of kills, freezes and cuts, and a check o
 test: needs cluster-needs check unit binaries bench-smoke ## All of it
 	e2e/run-tests
 
-large: needs ## 5 GiB to S3 and back through the node as it is released: in flat memory, beside a bare client
+large: needs ## 5 GiB to S3 and back through the node as it is released: in flat memory, beside the AWS CLI
 	$(CARGO) build --release -p storage-node
 	E2E_PROGRAMS="$$CARGO_TARGET_DIR/release" LARGE_GIB=5 \
 	  $(CARGO) test -p storage-element-e2e --test large_object -- --nocapture

@@ -7,7 +7,7 @@ use anyhow::{Context, Result, ensure};
 use serde_json::json;
 
 use crate::replicas::role;
-use crate::{Content, Ledger, Make, Node, Upload};
+use crate::{Client, Content, Ledger, Make, Node, Upload};
 
 /// Three operations that wait behind their intents, and an upload that kills the node behind its commit point: the next
 /// start has each to settle, the first three by undoing, the last by redoing.
@@ -25,17 +25,17 @@ const PATIENCE: Duration = Duration::from_mins(1);
 pub async fn leave_unsettled(node: &mut Node, make: Make, ledger: &mut Ledger) -> Result<()> {
     let committed = if make.is_local() { "local.after_rename_attr" } else { "s3.after_put_attr" };
     node.set_env("FAILPOINTS", &format!("{WAITING};{committed}=1*return(abort)"));
-    // Each operation that waits holds a thread.
-    node.set_env("TOKIO_WORKER_THREADS", "8");
     node.spawn()?;
     writes(node).await?;
-    let (user, operator) = (node.client("user")?, node.client("operator")?);
+    let (user, operator, admin) = (node.client("user")?, node.client("operator")?, node.client("admin")?);
     let (changed, deleted) = (ledger.id("to-change")?, ledger.id("to-delete")?);
     let (waiting, last) = (file("waiting"), file("last"));
     let patch = json!({"description": "unsettled"});
     let (waited, described, gone, killed) =
         tokio::join!(user.upload(&waiting), user.patch(&changed, &patch), operator.delete(&deleted), async {
-            tokio::time::sleep(Duration::from_secs(1)).await;
+            if let Err(error) = three_wait(&admin).await {
+                println!("{error:#}");
+            }
             user.upload(&last).await
         });
     ledger.note_upload("waiting", waiting.content().sha256()?, waited.ok().as_ref())?;
@@ -45,7 +45,6 @@ pub async fn leave_unsettled(node: &mut Node, make: Make, ledger: &mut Ledger) -
     let died = tokio::task::block_in_place(|| node.wait(Duration::from_secs(5)))?;
     let died = died.context("the node did not kill itself")?;
     ensure!(died.signal() == Some(SIGKILL), "the node did not kill itself: {died}");
-    node.unset_env("TOKIO_WORKER_THREADS");
     node.unset_env("FAILPOINTS");
     Ok(())
 }
@@ -61,6 +60,19 @@ async fn writes(node: &Node) -> Result<()> {
         tokio::time::sleep(Duration::from_millis(50)).await;
     }
     Ok(())
+}
+
+/// Waits until three operations have announced themselves and gone no further.
+async fn three_wait(admin: &Client) -> Result<()> {
+    let begun = Instant::now();
+    loop {
+        let rows = admin.all("/api/v1/admin/wal", &[]).await?;
+        if rows.iter().filter(|row| row["status"] == "PENDING").count() >= 3 {
+            return Ok(());
+        }
+        ensure!(begun.elapsed() < PATIENCE, "of three operations these have begun: {rows:?}");
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
 }
 
 fn file(label: &str) -> Upload {

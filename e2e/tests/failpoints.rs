@@ -64,6 +64,8 @@ fn every_fail_point_loses_nothing(make: Make) -> Result<()> {
 /// that one.
 fn cases(make: Make) -> Result<Vec<(String, Action)>> {
     let only = std::env::var("SE_CRASH_POINT").ok();
+    let known = failpoints::all()?;
+    ensure!(only.as_ref().is_none_or(|only| known.contains(only)), "there is no point {only:?}: {known:?}");
     let all = only.is_some() || std::env::var("SE_CRASH").is_ok_and(|wish| wish == "all");
     let mut cases = Vec::new();
     for (number, point) in failpoints::of(make)?.into_iter().enumerate() {

@@ -23,7 +23,7 @@ const BAR_UNOPTIMISED: f64 = 0.15;
 const ROUNDS: usize = 3;
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn goes_in_parts_and_flat_memory_and_comes_as_fast_as_a_bare_client_gets_it() -> Result<()> {
+async fn goes_in_parts_and_flat_memory_and_comes_at_the_stores_pace() -> Result<()> {
     let gib: u64 = std::env::var("LARGE_GIB").ok().map(|text| text.parse()).transpose()?.unwrap_or(1);
     let node = Make::SqliteS3.setup().setting("logging.level", "warn").start()?;
     let client = node.client("user")?;

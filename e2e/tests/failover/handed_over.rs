@@ -39,7 +39,7 @@ async fn a_master_told_to_stop_hands_over(make: Make) -> Result<()> {
         let master = replicas.master().await?;
         let other = 1 - master;
         let before = info(&replicas.nodes[master]).await.unwrap_or_default()["epoch"].as_u64();
-        let patient = Patient::begin(&replicas, &format!("{round}"))?;
+        let patient = Patient::begin(&replicas, master, &format!("{round}"))?;
         tokio::time::sleep(Duration::from_millis(200)).await;
         replicas.nodes[master].signal(Signal::TERM)?;
         let told = Instant::now();

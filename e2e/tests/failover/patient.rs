@@ -24,15 +24,16 @@ pub struct Patient {
 }
 
 impl Patient {
-    /// Begins to write at every node.
-    pub fn begin(replicas: &Replicas, label: &str) -> Result<Self> {
+    /// Begins to write at every node. Of them `leaving` will not be there any more in the end.
+    pub fn begin(replicas: &Replicas, leaving: usize, label: &str) -> Result<Self> {
         let stop = Arc::new(AtomicBool::new(false));
         let mut clients = Vec::new();
         for (number, node) in replicas.nodes.iter().enumerate() {
             for writer in 0..CLIENTS {
                 let client = Client::of_one_request(&node.url(), Some(Tokens::shared().role("user")))?;
                 let (stop, label) = (Arc::clone(&stop), format!("{label}-node-{number}-writer-{writer}"));
-                clients.push(tokio::spawn(async move { writes(&client, &label, &stop).await }));
+                let leaves = number == leaving;
+                clients.push(tokio::spawn(async move { writes(&client, &label, leaves, &stop).await }));
             }
         }
         Ok(Self { stop, clients })
@@ -53,8 +54,8 @@ impl Patient {
     }
 }
 
-/// Writes one file after the other until told to stop, or until the node is not there any more.
-async fn writes(client: &Client, label: &str, stop: &AtomicBool) -> Result<Accepted> {
+/// Writes one file after the other until told to stop, or until a node that `leaves` is not there any more.
+async fn writes(client: &Client, label: &str, leaves: bool, stop: &AtomicBool) -> Result<Accepted> {
     let mut accepted = Vec::new();
     while !stop.load(Ordering::Relaxed) {
         let label = format!("{label}-{}", accepted.len());
@@ -70,8 +71,8 @@ async fn writes(client: &Client, label: &str, stop: &AtomicBool) -> Result<Accep
                     ensure!(answer.header("retry-after").is_some(), "a 503 without Retry-After: {answer}");
                 }
                 // Nobody listens any more: whoever runs the cluster has sent clients elsewhere long ago.
-                Err(error) if is_gone(&error) => return Ok(accepted),
-                Err(error) => return Err(anyhow!("PROMISE BROKEN: {label} broke off: {error:#}")),
+                Err(error) if leaves && is_gone(&error) => return Ok(accepted),
+                Err(error) => return Err(anyhow!("{label} broke off: {error:#}")),
             }
             ensure!(begun.elapsed() < PATIENCE, "{label} is not accepted");
             tokio::time::sleep(Duration::from_millis(30)).await;

@@ -41,7 +41,7 @@ async fn after_sigterm(make: Make) -> Result<()> {
     for round in 0..RUNS {
         let master = replicas.master().await?;
         let mut ledger = Ledger::new();
-        let patient = Patient::begin(&replicas, &format!("{round}"))?;
+        let patient = Patient::begin(&replicas, master, &format!("{round}"))?;
         tokio::time::sleep(Duration::from_millis(200)).await;
         replicas.nodes[master].signal(Signal::TERM)?;
         let begun = Instant::now();

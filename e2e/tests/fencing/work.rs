@@ -7,8 +7,8 @@ use anyhow::{Result, ensure};
 use serde_json::{Value, json};
 use storage_element_e2e::{Answer, Client, Peers, Tokens, Upload, change_mode};
 
-/// Every kind of operation, and with `then_collect` a collection, until the node stands still: what comes later would be the successor's, passed on. What was
-/// answered.
+/// Every kind of operation, and with `then_collect` a collection, until the node stands still: what comes later would be
+/// the successor's, passed on. What was answered.
 pub async fn work(
     client: Client,
     first: Upload,

@@ -4,8 +4,9 @@ use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomRe
 use kube::Api;
 use kube::api::{ListParams, Patch, PatchParams};
 use serde_json::json;
+use storage_element_e2e::control_plane::Parts;
 
-use crate::ground::{Ground, plane, runtime, small, until};
+use crate::ground::{Ground, install, runtime, small, until};
 
 /// As much of the kind as its definition needs to be served.
 async fn known(ground: &Ground) {
@@ -30,9 +31,11 @@ async fn known(ground: &Ground) {
 
 #[test]
 fn an_element_has_a_service_monitor_where_the_kind_exists() {
-    plane();
+    // A control plane of its own: in the others nobody shall know the kind.
+    let plane = Parts::default().controllers().start().unwrap();
     runtime().block_on(async {
-        let ground = Ground::new().await;
+        install(plane.admin()).await;
+        let ground = Ground::on(&plane).await;
         known(&ground).await;
         let _operator = ground.operator().start_ready().unwrap();
         ground.apply("a", &small()).await;

@@ -2,7 +2,7 @@
 
 use super::decide::{AttrFound, DataFound, Decision, decide};
 use super::{SettleError, Settler};
-use crate::catalog::{Commit, CommitVerdict};
+use crate::catalog::{CatalogError, Commit, CommitVerdict};
 use crate::failpoint;
 use crate::model::{Attr, AttrFile, FileIntent, FileRow, Term, Timestamp, WalRow};
 use crate::storage::{DataOrder, StorageError, StorageResult};
@@ -71,7 +71,9 @@ impl Settler {
                     if remove_data {
                         self.storage.remove_data(&intent.storage_path).await?;
                     }
-                    self.note_rewrite(standing).await?;
+                    if !self.note_rewrite(term, standing).await? {
+                        return Ok(Settled::TermOver);
+                    }
                     hit("settle.before_roll_back")?;
                     let reason = "interrupted before its commit point";
                     let verdict = self.catalog.roll_back(term, row.transaction_id, reason).await?;
@@ -85,11 +87,21 @@ impl Settler {
     }
 
     /// The attr that an undone change leaves in place was put afresh where the storage has no staging: the cache says so
-    /// too, before the transaction is closed. Nobody would come back to it later.
-    async fn note_rewrite(&self, standing: Option<Box<Attr>>) -> Result<(), SettleError> {
-        let Some(attr) = standing.filter(|_| self.storage.order() == DataOrder::AfterIntent) else { return Ok(()) };
-        let row = FileRow { attr: *attr, cached_at: Timestamp::now(), damaged: false, blocked_by: None };
-        Ok(self.catalog.refresh(row).await?)
+    /// too, before the transaction is closed, as nobody would come back to it later. False when the term is over: what was
+    /// read here may be older than what a successor has cached.
+    async fn note_rewrite(&self, term: Term, standing: Option<Box<Attr>>) -> Result<bool, SettleError> {
+        let Some(attr) = standing.filter(|_| self.storage.order() == DataOrder::AfterIntent) else { return Ok(true) };
+        let (file_id, now) = (attr.file_id, Timestamp::now());
+        let row = FileRow { attr: *attr, cached_at: now, damaged: false, blocked_by: None };
+        match self.catalog.correct(term, file_id, Some(row)).await {
+            Ok(stands) => Ok(stands),
+            Err(error @ CatalogError::Unavailable { .. }) => Err(error.into()),
+            // What the catalog refuses for its content it would refuse for ever: verify tells of the row.
+            Err(error) => {
+                tracing::warn!(%file_id, %error, "an attr that was rewritten could not be cached");
+                Ok(true)
+            }
+        }
     }
 
     async fn observe(&self, intent: &FileIntent) -> StorageResult<(AttrFound, DataFound)> {

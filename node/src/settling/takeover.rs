@@ -205,7 +205,8 @@ async fn identify(
 }
 
 /// Replaces `element.json`, unless somebody else has begun a term meanwhile. One that stops here before its folder is made
-/// sees its successor's row when it wakes; one that stops later has lost the folder to its successor.
+/// sees its successor's row when it wakes; one that stops later has lost the folder, or on S3 the version that it noted, to
+/// its successor.
 async fn write_element_file(
     storage: &dyn Storage,
     catalog: &dyn Catalog,

@@ -136,7 +136,7 @@ fn security_context(input: &Input<'_>) -> Value {
         merge_fields(&mut context, json!(wanted));
     }
     context["runAsNonRoot"] = Value::from(true);
-    // A profile of one's own is a tighter one; none at all is not.
+    // A profile of one's own is the user's to answer for; none at all is not to be had.
     if context["seccompProfile"]["type"] == "Unconfined" {
         context["seccompProfile"] = json!({"type": "RuntimeDefault"});
     }

@@ -129,6 +129,11 @@ async fn taken(
     if wish.how == How::CreateOnly {
         return Ok(Done::AsWished);
     }
+    if wish.kind == Kind::Secret && found.element.as_deref() == Some(key.name.as_str()) {
+        // It came after its key was looked for, with a key of its own: the watch will show it.
+        let cause = Cause::Conflict("one of that name has come meanwhile".to_owned());
+        return Err(Failure { what: format!("make Secret {}/{}", key.namespace, wish.name), cause });
+    }
     write(context, key, wish, &wish.value, hash).await
 }
 

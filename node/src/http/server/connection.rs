@@ -14,6 +14,7 @@ use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::server::conn::auto;
 use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use tower::Service as _;
@@ -97,8 +98,10 @@ impl Connections {
     {
         let begun = Arc::new(AtomicUsize::new(0));
         let running = Arc::new(AtomicUsize::new(0));
+        let arrived = Arc::new(Notify::new());
         let service = service_fn(|mut request: Request<Incoming>| {
             begun.fetch_add(1, Ordering::Relaxed);
+            arrived.notify_one();
             let running = Running::begin(&running);
             request.extensions_mut().insert(ClientAddress(client));
             let answer = self.router.clone().call(request);
@@ -115,8 +118,14 @@ impl Connections {
         let (mut stopping, mut seen) = (false, 0);
         let no_more = async {
             self.stop.cancelled().await;
+            let before = begun.load(Ordering::Relaxed);
+            let another = async {
+                while begun.load(Ordering::Relaxed) == before {
+                    arrived.notified().await;
+                }
+            };
             if running.load(Ordering::Relaxed) == 0 {
-                tokio::time::sleep(ON_ITS_WAY).await;
+                let _ = tokio::time::timeout(ON_ITS_WAY, another).await;
             }
         };
         let mut no_more = pin!(no_more);

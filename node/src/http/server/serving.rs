@@ -1,5 +1,6 @@
 //! Accepts connections until it is told to stop.
 
+use std::io::ErrorKind;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
@@ -20,8 +21,8 @@ const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 /// How long connections are still accepted after the server was told to stop.
 const LAST_ACCEPTS: Duration = Duration::from_millis(50);
 
-/// Serves `router` on `listener` until `stop` is cancelled: then no connection is accepted any more, running requests
-/// finish within `limits.drain_timeout`, and what still runs is cut. HTTP/1.1 and HTTP/2: over TLS as the client chooses
+/// Serves `router` on `listener` until `stop` is cancelled: then connections that have just been made are still accepted,
+/// and no others; running requests finish within `limits.drain_timeout`, and what still runs is cut. HTTP/1.1 and HTTP/2: over TLS as the client chooses
 /// (ALPN), without TLS HTTP/2 with prior knowledge.
 pub async fn serve(
     listener: TcpListener,
@@ -62,13 +63,15 @@ pub async fn serve(
     }
     // Whoever has come up to this very moment: no waiting between the last look and the closing.
     if let Ok(listener) = listener.into_std() {
-        while let Ok(permit) = permits.clone().try_acquire_owned()
-            && let Ok((stream, client)) = listener.accept()
-        {
-            let ready = stream.set_nonblocking(true).and_then(|()| TcpStream::from_std(stream));
-            match ready {
-                Ok(stream) => begin((stream, client), permit),
-                Err(error) => tracing::debug!(%client, %error, "a connection could not be served"),
+        while let Ok(permit) = permits.clone().try_acquire_owned() {
+            match listener.accept() {
+                Ok((stream, client)) => match stream.set_nonblocking(true).and_then(|()| TcpStream::from_std(stream)) {
+                    Ok(stream) => begin((stream, client), permit),
+                    Err(error) => tracing::debug!(%client, %error, "a connection could not be served"),
+                },
+                // One that gave up does not stand for those behind it.
+                Err(error) if error.kind() == ErrorKind::ConnectionAborted => {}
+                Err(_) => break,
             }
         }
     }

@@ -174,7 +174,14 @@ impl Storage for LocalStorage {
         let path = path.clone();
         self.run(move |disk| {
             terms::unstage(disk, term, tx)?;
-            terms::ask_afresh(disk, tx, &path)
+            match terms::ask_afresh(disk, tx, &path) {
+                // What was removed must not wait for room to be made.
+                Err(StorageError::Full { .. }) => {
+                    tracing::warn!(path = path.as_str(), "no space for an entry of one's own before an undo");
+                    Ok(())
+                }
+                result => result,
+            }
         })
         .await
     }

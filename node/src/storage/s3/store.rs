@@ -189,8 +189,8 @@ impl Store {
         if holds { Ok(()) } else { Err(Failure::new(Kind::Unmet, "something else stands there")) }
     }
 
-    /// A conditional write, asked until it is known what became of it: no two of our writes have the same bytes, so what
-    /// stands there afterwards tells whether a write whose answer was lost has happened.
+    /// A conditional write, asked until it is known what became of it: no two attrs or `element.json` of ours have the same
+    /// bytes, so what stands there afterwards tells whether a write whose answer was lost has happened.
     pub(super) async fn put_if(&self, path: &str, bytes: Bytes, condition: Condition) -> Result<Written, NotWritten> {
         let (mut open, mut tries, mut pause) = (false, self.patience.tries, RETRY_FIRST);
         loop {
