@@ -4,7 +4,7 @@ use anyhow::{Context, Result, ensure};
 use storage_element_e2e::replicas::role;
 use storage_element_e2e::{Ledger, Link, Make, Replicas};
 
-use crate::{all_is_well, every_file_is_there, logged, on_both_storages, until, write};
+use crate::{all_is_well, every_file_is_there, logged, on_both_storages, said_again, until, write};
 
 /// Cuts `link` of the master, and sees that another one goes on, after the old one has stopped; then restores it.
 async fn cut_off(make: Make, late_data: bool, link: impl Fn(&Replicas, usize) -> Option<&Link>) -> Result<()> {
@@ -13,6 +13,7 @@ async fn cut_off(make: Make, late_data: bool, link: impl Fn(&Replicas, usize) ->
     let old = replicas.master().await?;
     let other = 1 - old;
     write(&replicas, &mut ledger, old, "before").await?;
+    let before = logged(&replicas.nodes[other], "open for writes").ok();
     link(&replicas, old).context("there is no such link")?.cut();
     write(&replicas, &mut ledger, other, "during").await?;
     until("the other one is master", async || Ok(role(&replicas.nodes[other]).await.as_deref() == Some("master")))
@@ -21,8 +22,8 @@ async fn cut_off(make: Make, late_data: bool, link: impl Fn(&Replicas, usize) ->
         Ok(role(&replicas.nodes[old]).await.is_none_or(|role| role == "standby"))
     })
     .await?;
-    let stopped = logged(&replicas.nodes[old], "takes no writes any more")?;
-    let opened = logged(&replicas.nodes[other], "open for writes")?;
+    let stopped = said_again(&replicas.nodes[old], "takes no writes any more", None).await?;
+    let opened = said_again(&replicas.nodes[other], "open for writes", before).await?;
     ensure!(stopped < opened, "the old master stopped at {stopped}, the new one began at {opened}");
     link(&replicas, old).context("there is no such link")?.restore();
     until("the old master serves again", async || {

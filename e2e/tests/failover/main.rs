@@ -75,6 +75,13 @@ fn logged(node: &Node, message: &str) -> Result<String> {
     Ok(last["timestamp"].as_str().context("a line without a time")?.to_owned())
 }
 
+/// Waits until a node's log says this once more than at `before`, and when it did. A node is master a moment before it is
+/// open for writes, and open a moment before it says so.
+async fn said_again(node: &Node, message: &str, before: Option<String>) -> Result<String> {
+    until(message, async || Ok(logged(node, message).ok() != before)).await?;
+    logged(node, message)
+}
+
 /// Makes a test for a shared folder and one for a bucket of each function.
 macro_rules! on_both_storages {
     ($(#[$mark:meta])? $($name:ident),+ $(,)?) => { $crate::on_both_storages!(@ [$(#[$mark])?] $($name),+); };

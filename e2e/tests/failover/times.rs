@@ -8,7 +8,7 @@ use storage_element_e2e::replicas::{TIMES, role};
 use storage_element_e2e::{Ledger, Make, Replicas};
 
 use crate::patient::Patient;
-use crate::{logged, on_both_storages, until, write};
+use crate::{logged, on_both_storages, said_again, until, write};
 
 const RUNS: usize = 20;
 /// Beyond the Lease's duration, after a kill.
@@ -65,13 +65,14 @@ async fn after_a_cut(make: Make) -> Result<()> {
     let mut times = Vec::new();
     for round in 0..RUNS {
         let master = replicas.master().await?;
+        let before = logged(&replicas.nodes[1 - master], "open for writes").ok();
         let cut = time::OffsetDateTime::now_utc();
         replicas.ways[master].api.cut();
         write(&replicas, &mut Ledger::new(), 1 - master, &format!("{round}")).await?;
         until("another is master", async || Ok(role(&replicas.nodes[1 - master]).await.as_deref() == Some("master")))
             .await?;
+        let opened = said_again(&replicas.nodes[1 - master], "open for writes", before).await?;
         let stopped = logged(&replicas.nodes[master], "takes no writes any more")?;
-        let opened = logged(&replicas.nodes[1 - master], "open for writes")?;
         ensure!(stopped < opened, "PROMISE BROKEN: it stopped at {stopped}, the new one began at {opened}");
         let stopped = time::OffsetDateTime::parse(&stopped, &time::format_description::well_known::Rfc3339)?;
         times.push(Duration::try_from(stopped - cut).context("it had stopped before")?);
