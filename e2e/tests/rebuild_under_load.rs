@@ -19,6 +19,8 @@ const GC: &str = "/api/v1/admin/gc";
 const FILES: u32 = 3000;
 /// On the makes that take a round trip for each, so that the test stays within a minute.
 const FEWER_FILES: u32 = 800;
+/// And their readers leave the rebuild a share of a machine with two cores.
+const A_BREATH: Duration = Duration::from_millis(50);
 const READERS: usize = 20;
 const WRITERS: usize = 4;
 const REBUILDS: usize = 3;
@@ -32,6 +34,8 @@ struct Watched {
 /// What readers, writers and the rebuilds share.
 struct Scene {
     user: Client,
+    /// After each read.
+    breath: Duration,
     files: Vec<Watched>,
     done: AtomicBool,
     reads: AtomicU64,
@@ -47,6 +51,7 @@ async fn readers_and_writers_do_not_notice_a_rebuild(make: Make) -> Result<()> {
     let watch = |planted| Watched { planted, acknowledged: AtomicU64::new(1) };
     let scene = Arc::new(Scene {
         user,
+        breath: if many == FILES { Duration::ZERO } else { A_BREATH },
         files: files.into_iter().map(watch).collect(),
         done: AtomicBool::new(false),
         reads: AtomicU64::new(0),
@@ -97,6 +102,7 @@ async fn read(scene: Arc<Scene>) -> Result<()> {
         let revision = item["revision"].as_u64();
         ensure!(revision >= Some(least), "revision {least} had been acknowledged before this was read: {item}");
         scene.reads.fetch_add(1, Ordering::SeqCst);
+        tokio::time::sleep(scene.breath).await;
     }
     Ok(())
 }
