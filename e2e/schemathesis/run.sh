@@ -7,25 +7,9 @@
 # Fails when an answer is a 5xx, or has a status, media type or body that the document does not describe.
 set -euo pipefail
 
-version=4.32.5
-cache="${XDG_CACHE_HOME:-$HOME/.cache}/storage-element"
-venv="$cache/schemathesis-$version"
+venv=$("$(dirname "$0")/../python-program" schemathesis 4.32.5)
 url=$1 seconds=$2
 shift 2
-
-mkdir -p "$cache"
-(
-  flock 9
-  if [ ! -e "$venv/ready" ]; then
-    rm -rf "$venv"
-    if ! python3 -m venv "$venv"; then
-      echo "python3 with its module venv is needed. Install it (Debian: apt-get install python3-venv) and repeat." >&2
-      exit 1
-    fi
-    "$venv/bin/pip" install --quiet --disable-pip-version-check "schemathesis==$version"
-    touch "$venv/ready"
-  fi
-) 9>"$cache/schemathesis.lock"
 
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT

@@ -4,7 +4,7 @@ use anyhow::{Context, Result, ensure};
 use storage_element_e2e::replicas::role;
 use storage_element_e2e::{Ledger, Link, Make, Replicas};
 
-use crate::{all_is_well, every_file_is_there, logged, on_both_storages, said_again, until, write};
+use crate::{all_is_well, logged, on_both_storages, said_again, set_late_data_aside, until, write};
 
 /// Cuts `link` of the master, and sees that another one goes on, after the old one has stopped; then restores it.
 async fn cut_off(make: Make, late_data: bool, link: impl Fn(&Replicas, usize) -> Option<&Link>) -> Result<()> {
@@ -32,8 +32,7 @@ async fn cut_off(make: Make, late_data: bool, link: impl Fn(&Replicas, usize) ->
     .await?;
     write(&replicas, &mut ledger, old, "after").await?;
     if late_data {
-        // What the cut held back arrives when it is restored: data that nothing describes, for gc to set aside.
-        return every_file_is_there(&mut replicas, &ledger).await;
+        set_late_data_aside(&replicas).await?;
     }
     all_is_well(&mut replicas, &ledger).await
 }
