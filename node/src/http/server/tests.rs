@@ -172,6 +172,8 @@ async fn what_comes_while_it_stops_is_answered() {
         })
         .collect();
     server.stop.cancel();
+    // It knows by now, and has not closed what it accepted.
+    tokio::time::sleep(Duration::from_millis(50)).await;
     accepted.write_all(request).await.unwrap();
     for mut stream in waiting.into_iter().chain([accepted]) {
         let (answer, closed) = read(&mut stream).await;
